@@ -1,0 +1,233 @@
+"""What a kernel is, and how one call of it is compiled and bound to its arrays.
+
+A kernel is one operation with three bodies of one argument list: `reference` (NumPy), `cpu` (Numba, compiled in a serial
+and a parallel variant) and `cuda`. Outputs come first, then inputs, then plain numbers. `bind` picks the body for a
+variant and compiles it for the arrays at hand, so that a training step only calls machine code.
+"""
+
+import hashlib
+import pickle
+import time
+import types as python_types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core.caching import NullCache
+
+from nbdl.errors import NbdlError
+
+VARIANTS = ("numpy", "serial", "parallel", "cuda")
+
+# Reassociation and contraction let sums vectorise; the flags that would make isnan and isfinite lie stay off.
+FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+
+# Starting and joining the threads costs a few microseconds: a call shorter than this stays on one thread.
+PARALLEL_FLOPS = 2_000_000
+PARALLEL_BYTES = 2_000_000
+
+registry: dict[str, "Kernel"] = {}
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """One compiled (or loaded) variant: seconds spent, and whether the disk cache had it."""
+
+    kernel: str
+    variant: str
+    seconds: float
+    cached: bool
+
+
+compilations: list[Compilation] = []
+
+
+def threads() -> int:
+    """Threads that share a kernel body: the compiled serial variant sees 1, the parallel one Numba's number."""
+    return 1
+
+
+@dataclass(frozen=True)
+class Call:
+    """A kernel bound to its arrays: `run(*arguments)` is one step of a program."""
+
+    kernel: "Kernel"
+    variant: str
+    run: Callable[..., Any]
+    arguments: tuple
+    label: str = ""
+
+    @property
+    def flops(self) -> int:
+        return self.kernel.flops(*self.arguments)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all arrays of the call, each counted once: the least that must move."""
+        return sum(a.nbytes for a in self.arguments if hasattr(a, "nbytes"))
+
+
+class Kernel:
+    """One operation: its bodies, its cost and the cases on which its bodies are held against each other.
+
+    flops(*arguments) counts floating-point operations (a fused multiply-add is two, a comparison or exp is one).
+    cases(random, dtype) yields argument tuples for tests; the first `outputs` of each are poisoned with NaN, unless
+    `in_place`, when they are inputs too. grid(*arguments) gives (blocks, threads a block) of the CUDA launch.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        reference: Callable,
+        cpu: Callable,
+        cuda: Callable | None = None,
+        *,
+        flops: Callable[..., int],
+        cases: Callable[[np.random.Generator, np.dtype], Iterator[tuple]],
+        grid: Callable[..., tuple] | None = None,
+        outputs: int = 1,
+        in_place: bool = False,
+    ):
+        self.name, self.reference, self.cpu, self.cuda = name, reference, cpu, cuda
+        self.flops, self.cases, self.grid, self.outputs, self.in_place = flops, cases, grid, outputs, in_place
+        self._dispatchers: dict[str, Any] = {}
+        registry[name] = self
+
+    def __repr__(self) -> str:
+        return f"Kernel({self.name!r})"
+
+    def choose(self, backend: str, *arguments) -> str:
+        """The variant for these shapes: `auto` takes threads only where they win."""
+        if backend != "auto":
+            return backend
+        moved = sum(a.nbytes for a in arguments if isinstance(a, np.ndarray))
+        large = self.flops(*arguments) > PARALLEL_FLOPS or moved > PARALLEL_BYTES
+        return "parallel" if large and numba.get_num_threads() > 1 else "serial"
+
+    def bind(self, backend: str, *arguments, label: str = "", announce: Callable[[str], None] | None = None) -> Call:
+        """Compile the variant for the types of these arguments and tie it to them.
+
+        `announce(name)` is called before a compilation that the disk cache cannot save.
+        """
+        variant = self.choose(backend, *arguments)
+        if variant == "numpy":
+            return Call(self, variant, self.reference, arguments, label)
+        if variant == "cuda":
+            from nbdl.cuda import launcher
+
+            return Call(self, variant, launcher(self, arguments), arguments, label)
+        if variant not in VARIANTS:
+            raise NbdlError(f"backend {backend!r} is unknown; choose auto, {', '.join(VARIANTS)}.")
+        return Call(self, variant, self._compiled(variant, arguments, announce), arguments, label)
+
+    def _compiled(self, variant: str, arguments: tuple, announce) -> Callable:
+        from nbdl.kernels import matmul
+
+        signature = tuple(numba.typeof(a) for a in arguments)
+        if variant not in self._dispatchers:
+            body = twin(self.cpu, f"{self.name}_{variant}", threads=_many if variant == "parallel" else _one)
+            options = {"parallel": variant == "parallel", "fastmath": FASTMATH, "error_model": "numpy"}
+            self._dispatchers[variant] = numba.njit(**options)(body)
+            cache_on_disk(self._dispatchers[variant])
+        dispatcher = self._dispatchers[variant]
+        if signature not in dispatcher.overloads:
+            numba.get_num_threads()  # starts the threading layer, whose symbols parallel code links to
+            for element in {np.dtype(a.dtype) for a in arguments if isinstance(a, np.ndarray) and a.dtype.kind == "f"}:
+                matmul.publish(element, announce)
+            compile_(dispatcher, signature, self.name, variant, announce)
+        # The entry point skips Numba's look-up of the types, which binding has already settled.
+        return dispatcher.overloads[signature].entry_point
+
+
+@numba.extending.register_jitable
+def _one():
+    return 1
+
+
+# numba.get_num_threads by its symbol: compiled code that calls the function itself cannot be kept on disk.
+_many = numba.types.ExternalFunction("get_num_threads", numba.types.intp())
+
+
+@cache
+def _sources_digest() -> str:
+    """Changes with any kernel source, so that no cached machine code outlives a helper it has swallowed."""
+    digest = hashlib.sha256()
+    for path in [Path(__file__), *sorted((Path(__file__).parent / "kernels").glob("*.py"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def twin(function: Callable, name: str, **replaced) -> Callable:
+    """A copy of a function under its own qualified name, with some of its globals replaced.
+
+    Numba's disk cache tells functions apart by name and not by compile options (numba#6845): each variant needs its own.
+    """
+    from nbdl.kernels.tile import SIMD
+
+    copy = python_types.FunctionType(
+        function.__code__, {**function.__globals__, **replaced}, function.__name__, function.__defaults__
+    )
+    copy.__module__ = function.__module__
+    copy.__qualname__ = f"{name}_{SIMD}_{_sources_digest()}"
+    return copy
+
+
+def cache_on_disk(compiled) -> None:
+    """Turn the disk cache on where some folder can hold it; without one, every process compiles anew."""
+    try:
+        compiled.enable_caching()
+    except (RuntimeError, OSError):
+        compiled._cache = NullCache()
+
+
+def cache_folder(compiled) -> Path | None:
+    """Where the machine code of a compiled function is kept, or None."""
+    path = compiled._cache.cache_path
+    return Path(path) if path else None
+
+
+def compile_(compiled, signature, name: str, variant: str, announce=None) -> None:
+    """Compile a dispatcher or C function for one signature, or load it from the disk cache, and record what it took."""
+    start = time.perf_counter()
+    stored = _is_stored(compiled, signature)
+    if not stored and announce is not None:
+        announce(f"{name} ({variant})")
+    build = (lambda: compiled.compile(signature)) if hasattr(compiled, "overloads") else compiled.compile
+    with _one_filler(cache_folder(compiled)):
+        try:
+            build()
+        except (OSError, EOFError, pickle.UnpicklingError):  # a full, read-only or damaged cache: run without it
+            compiled._cache = NullCache()
+            build()
+    compilations.append(Compilation(name, variant, time.perf_counter() - start, stored))
+
+
+def _is_stored(compiled, signature) -> bool:
+    context = compiled.targetctx if hasattr(compiled, "targetctx") else compiled._targetdescr.target_context
+    try:
+        key = compiled._cache._index_key(signature, context.codegen())
+        return key in compiled._cache._cache_file._load_index()
+    except (AttributeError, OSError, EOFError, pickle.UnpicklingError):
+        return False
+
+
+@contextmanager
+def _one_filler(folder: Path | None):
+    """Let one process at a time fill a cache folder: Numba's index can lose or tear entries when two write at once."""
+    if folder is None:
+        yield
+        return
+    try:
+        import fcntl
+
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / "nbdl.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except (ImportError, OSError):
+        yield

@@ -1,0 +1,132 @@
+"""A dense layer: y = f(x W + b), and backwards from dz, the gradient at x W + b:
+
+    dx = dz W^T        dW = x^T dz        db = sum over the batch of dz
+
+Shape: x (batch, inputs), W (inputs, units), b (units), y and dz (batch, units).
+"""
+
+import numpy as np
+from numba import prange
+
+from nbdl.kernel import Kernel, threads
+from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, _forward_reference, activate
+from nbdl.kernels.matmul import cut, multiply, multiply_transposed, piece
+
+
+def _reference(y, x, w, b, activation):
+    _forward_reference(y, x @ w + b, activation)
+
+
+def _cpu(y, x, w, b, activation):
+    batch, units = y.shape
+    rows, columns = cut(batch, units, threads())
+    for part in prange(rows * columns):
+        i0, i1 = piece(part // columns, rows, batch, 1)
+        j0, j1 = piece(part % columns, columns, units, 16)
+        multiply(y[i0:i1, j0:j1], x[i0:i1], w[:, j0:j1], 1, 0)
+        for i in range(i0, i1):  # while the rows are still in the cache
+            row, bias = y[i, j0:j1], b[j0:j1]
+            for j in range(row.size):
+                row[j] += bias[j]
+            if activation != LINEAR:
+                activate(row, row, activation)
+
+
+def _input_reference(dx, dz, w):
+    np.matmul(dz, w.T, out=dx)
+
+
+def _input_cpu(dx, dz, w):
+    batch, inputs = dx.shape
+    rows, columns = cut(batch, inputs, threads())
+    for part in prange(rows * columns):
+        i0, i1 = piece(part // columns, rows, batch, 1)
+        j0, j1 = piece(part % columns, columns, inputs, 16)
+        multiply_transposed(dx[i0:i1, j0:j1], dz[i0:i1], w[j0:j1], 1, 0, batch)
+
+
+# blend = (scale, keep): the gradient is written as scale * gradient + keep * what stands there. (1, 0) gives the plain
+# gradient. With dw and db the parameters themselves, (-learning rate, 1) is a whole step of gradient descent: the
+# gradient never travels through memory.
+def _weights_reference(dw, db, x, dz, blend):
+    scale, keep = blend
+    if keep == 0:
+        dw[...], db[...] = 0, 0
+    dw[...] = keep * dw + scale * (x.T @ dz)
+    db[...] = keep * db + scale * dz.sum(axis=0)
+
+
+def _weights_cpu(dw, db, x, dz, blend):
+    scale, keep = blend[0], blend[1]
+    inputs, units = dw.shape
+    batch = x.shape[0]
+    rows, columns = cut(inputs, units, threads())
+    for part in prange(rows * columns):
+        i0, i1 = piece(part // columns, rows, inputs, 1)
+        j0, j1 = piece(part % columns, columns, units, 16)
+        if batch == 1:  # an outer product: bound by memory, so walk it row after row
+            error = dz[0, j0:j1]
+            for i in range(i0, i1):
+                row, factor = dw[i, j0:j1], scale * x[0, i]
+                if keep == 0:
+                    for j in range(row.size):
+                        row[j] = factor * error[j]
+                else:
+                    for j in range(row.size):
+                        row[j] = keep * row[j] + factor * error[j]
+        else:
+            multiply(dw[i0:i1, j0:j1], x.T[i0:i1], dz[:, j0:j1], scale, keep)
+        if i0 == 0:
+            bias = db[j0:j1]
+            for j in range(bias.size):
+                bias[j] = keep * bias[j] if keep != 0 else keep
+            for i in range(batch):
+                error = dz[i, j0:j1]
+                for j in range(bias.size):
+                    bias[j] += scale * error[j]
+
+
+def _arrays(random, dtype):
+    for batch, inputs, units in [(1, 1, 1), (1, 40, 30), (3, 5, 7), (32, 20, 10), (17, 300, 33), (70, 64, 130)]:
+        shapes = (batch, inputs), (inputs, units), (units,), (batch, units)
+        yield [random.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def _cases(random, dtype):
+    for kind in KINDS.values():
+        for x, w, b, z in _arrays(random, dtype):
+            yield np.empty_like(z), x, w, b, kind
+
+
+def _input_cases(random, dtype):
+    for x, w, _, z in _arrays(random, dtype):
+        yield np.empty_like(x), z, w
+
+
+def _weights_cases(random, dtype):
+    for x, w, b, z in _arrays(random, dtype):
+        yield np.empty_like(w), np.empty_like(b), x, z, np.array([1, 0], dtype)
+
+
+dense_forward = Kernel(
+    "dense_forward",
+    _reference,
+    _cpu,
+    flops=lambda y, x, w, b, activation: y.size * (2 * x.shape[1] + 1 + _FLOPS[activation]),
+    cases=_cases,
+)
+dense_backward_input = Kernel(
+    "dense_backward_input",
+    _input_reference,
+    _input_cpu,
+    flops=lambda dx, dz, w: 2 * dx.size * dz.shape[1],
+    cases=_input_cases,
+)
+dense_backward_weights = Kernel(
+    "dense_backward_weights",
+    _weights_reference,
+    _weights_cpu,
+    flops=lambda dw, db, x, dz, blend: 2 * dw.size * x.shape[0] + dz.size,
+    cases=_weights_cases,
+    outputs=2,
+)

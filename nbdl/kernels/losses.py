@@ -1,0 +1,140 @@
+"""Cost functions: how wrong the outputs z are, as the mean over the batch, and the gradient dz of that mean.
+
+    mean_squared_error      mean over outputs of (z - t)^2                       2 (z - t) / outputs
+    mean_absolute_error     mean over outputs of |z - t|                         sign(z - t) / outputs
+    binary_cross_entropy    max(z, 0) - z t + log(1 + exp(-|z|)), t in 0..1      sigmoid(z) - t     (mean over outputs)
+    softmax_cross_entropy   log(sum_j exp(z_j)) - z_t, t a class number          softmax(z) - onehot(t)
+
+Every dz is divided by the size of the batch. The two cross entropies take logits, the outputs before sigmoid or softmax:
+so no logarithm of a rounded zero is ever taken.
+Shape: loss (1), each (batch) the samples' own losses, dz and z (batch, outputs), t like z or (batch) class numbers.
+"""
+
+import numpy as np
+from numba import prange
+from numba.extending import register_jitable
+
+from nbdl.kernel import Kernel
+from nbdl.kernels.elementary import exp, sigmoid
+
+
+@register_jitable
+def _mean(loss, each):
+    # One thread adds in order, so that the sum has the same bits for any number of threads.
+    total = 0.0
+    for i in range(each.size):
+        total += each[i]
+    loss[0] = total / each.size
+
+
+def _mse_reference(loss, each, dz, z, t):
+    each[...] = ((z - t) ** 2).mean(axis=1)
+    dz[...] = 2 * (z - t) / z.size
+    loss[0] = each.mean()
+
+
+def _mse_cpu(loss, each, dz, z, t):
+    batch, outputs = z.shape
+    factor = z.dtype.type(2.0 / z.size)
+    for i in prange(batch):
+        total = z.dtype.type(0)
+        for j in range(outputs):
+            error = z[i, j] - t[i, j]
+            total += error * error
+            dz[i, j] = factor * error
+        each[i] = total / outputs
+    _mean(loss, each)
+
+
+def _mae_reference(loss, each, dz, z, t):
+    each[...] = np.abs(z - t).mean(axis=1)
+    dz[...] = np.sign(z - t) / z.size
+    loss[0] = each.mean()
+
+
+def _mae_cpu(loss, each, dz, z, t):
+    batch, outputs = z.shape
+    factor = z.dtype.type(1.0 / z.size)
+    for i in prange(batch):
+        total = z.dtype.type(0)
+        for j in range(outputs):
+            error = z[i, j] - t[i, j]
+            total += abs(error)
+            dz[i, j] = factor * np.sign(error)
+        each[i] = total / outputs
+    _mean(loss, each)
+
+
+def _bce_reference(loss, each, dz, z, t):
+    each[...] = (np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))).mean(axis=1)
+    dz[...] = (sigmoid(z) - t) / z.size
+    loss[0] = each.mean()
+
+
+def _bce_cpu(loss, each, dz, z, t):
+    batch, outputs = z.shape
+    factor, zero = z.dtype.type(1.0 / z.size), z.dtype.type(0)
+    for i in prange(batch):
+        total = zero
+        for j in range(outputs):
+            x = z[i, j]
+            total += (zero if x < zero else x) - x * t[i, j] + np.log1p(exp(-abs(x)))
+            dz[i, j] = factor * (sigmoid(x) - t[i, j])
+        each[i] = total / outputs
+    _mean(loss, each)
+
+
+def _xent_reference(loss, each, dz, z, t):
+    rows = np.arange(len(z))
+    shifted = z - z.max(axis=1, keepdims=True)
+    total = np.exp(shifted).sum(axis=1, keepdims=True)
+    each[...] = np.log(total[:, 0]) - shifted[rows, t]
+    dz[...] = np.exp(shifted) / total
+    dz[rows, t] -= 1
+    dz /= len(z)
+    loss[0] = each.mean()
+
+
+def _xent_cpu(loss, each, dz, z, t):
+    batch, classes = z.shape
+    share = z.dtype.type(1.0 / batch)
+    for i in prange(batch):
+        highest = z[i, 0]
+        for j in range(classes):
+            highest = max(highest, z[i, j])
+        total = z.dtype.type(0)
+        for j in range(classes):
+            dz[i, j] = exp(z[i, j] - highest)
+            total += dz[i, j]
+        each[i] = np.log(total) - (z[i, t[i]] - highest)
+        factor = share / total
+        for j in range(classes):
+            dz[i, j] *= factor
+        dz[i, t[i]] -= share
+    _mean(loss, each)
+
+
+def _values(random, dtype, low=None):
+    for shape in ((1, 1), (1, 5), (7, 3), (33, 20)):
+        z = 3 * random.standard_normal(shape).astype(dtype)
+        t = random.standard_normal(shape) if low is None else random.uniform(low, 1, shape)
+        yield np.empty(1, dtype), np.empty(len(z), dtype), np.empty_like(z), z, t.astype(dtype)
+
+
+def _classes(random, dtype):
+    for shape in ((1, 2), (7, 3), (33, 100)):
+        z = 5 * random.standard_normal(shape).astype(dtype)
+        t = random.integers(0, shape[1], shape[0])
+        yield np.empty(1, dtype), np.empty(len(z), dtype), np.empty_like(z), z, t
+
+
+def _kernel(name, reference, cpu, flops, cases):
+    return Kernel(name, reference, cpu, flops=lambda loss, each, dz, z, t: flops * z.size, cases=cases, outputs=3)
+
+
+mean_squared_error = _kernel("mean_squared_error", _mse_reference, _mse_cpu, 4, _values)
+mean_absolute_error = _kernel("mean_absolute_error", _mae_reference, _mae_cpu, 4, _values)
+binary_cross_entropy = _kernel(
+    "binary_cross_entropy", _bce_reference, _bce_cpu, 9, lambda random, dtype: _values(random, dtype, low=0)
+)
+softmax_cross_entropy = _kernel("softmax_cross_entropy", _xent_reference, _xent_cpu, 6, _classes)

@@ -1,0 +1,260 @@
+"""Matrix product: C = scale A B + keep C, cut into blocks that fit the caches and tiles that fit the registers.
+
+Other kernels call `multiply` and `multiply_transposed` on pieces of their arrays from inside a `prange`; the kernels
+`matmul` and `matmul_transposed` are the whole product.
+"""
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from numba import prange, types
+from numba.core.ccallback import CFunc
+from numba.extending import overload, register_jitable
+
+from nbdl.kernel import Kernel, cache_on_disk, compile_, threads, twin
+from nbdl.kernels.tile import (
+    DEPTH,
+    DOT_COLUMNS,
+    DOT_ROWS,
+    HEIGHT,
+    SIMD,
+    VECTORS,
+    WIDE_HEIGHT,
+    WIDE_VECTORS,
+    dot_tile,
+    element_bytes,
+    outer_tile,
+    pack_panel,
+    pack_panel_transposed,
+    stack_panel,
+    vector_lanes,
+)
+
+ROWS = 24 * HEIGHT  # rows of A between two packings of B: with DEPTH columns they stay in the second-level cache
+PACK_TILES = 3  # with fewer tiles above each other, copying B costs more than its scattered rows
+TRANSPOSE_ROWS = 12  # from this many rows on, copying a transposed B into panels beats products along k
+
+
+def _multiply_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
+    size, lanes = element_bytes(scale), vector_lanes(scale)
+    panel, width = stack_panel(scale), VECTORS * lanes
+    for k0 in range(0, k, DEPTH):
+        depth, held = min(DEPTH, k - k0), keep if k0 == 0 else keep * 0 + 1
+        if m <= WIDE_HEIGHT and n > width:
+            for j in range(0, n, WIDE_VECTORS * lanes):
+                outer_tile(
+                    m, WIDE_VECTORS, a + k0 * a_col * size, a_row, a_col, b + (k0 * b_row + j) * size, b_row, depth,
+                    c + j * size, c_row, n - j, scale, held,
+                )  # fmt: skip
+            continue
+        for i0 in range(0, m, ROWS):
+            rows = min(ROWS, m - i0)
+            tiles = (rows + HEIGHT - 1) // HEIGHT
+            for j in range(0, n, width):
+                columns = min(width, n - j)
+                source, source_row = b + (k0 * b_row + j) * size, b_row
+                if tiles >= PACK_TILES:
+                    pack_panel(panel, source, source_row, depth, columns, scale)
+                    source, source_row = panel, width
+                i = i0
+                for t in range(tiles):
+                    height = (i0 + rows - i + tiles - t - 1) // (tiles - t)
+                    outer_tile(
+                        height, VECTORS if columns > lanes else 1, a + (i * a_row + k0 * a_col) * size, a_row, a_col,
+                        source, source_row, depth, c + (i * c_row + j) * size, c_row, columns, scale, held,
+                    )  # fmt: skip
+                    i += height
+
+
+def _multiply_transposed_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
+    size, lanes = element_bytes(scale), vector_lanes(scale)
+    panel, width = stack_panel(scale), VECTORS * lanes
+    tiles = (m + HEIGHT - 1) // HEIGHT
+    for k0 in range(0, k, DEPTH):
+        depth, held = min(DEPTH, k - k0), keep if k0 == 0 else keep * 0 + 1
+        for j in range(0, n, width):
+            columns = min(width, n - j)
+            pack_panel_transposed(panel, b + (j * b_row + k0) * size, b_row, depth, columns, scale)
+            i = 0
+            for t in range(tiles):
+                height = (m - i + tiles - t - 1) // (tiles - t)
+                outer_tile(
+                    height, VECTORS if columns > lanes else 1, a + (i * a_row + k0 * a_col) * size, a_row, a_col,
+                    panel, width, depth, c + (i * c_row + j) * size, c_row, columns, scale, held,
+                )  # fmt: skip
+                i += height
+
+
+def _dot_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
+    size = element_bytes(scale)
+    whole = n - n % DOT_COLUMNS
+    for i in range(0, m, DOT_ROWS):
+        rows = min(DOT_ROWS, m - i)
+        ours, result = a + i * a_row * size, c + i * c_row * size
+        for j in range(0, whole, DOT_COLUMNS):
+            dot_tile(
+                rows, DOT_COLUMNS, ours, a_row, b + j * b_row * size, b_row, k, result + j * size, c_row, scale, keep
+            )
+        for j in range(whole, n):
+            dot_tile(rows, 1, ours, a_row, b + j * b_row * size, b_row, k, result + j * size, c_row, scale, keep)
+
+
+_BLOCKS = {"multiply": _multiply_block, "multiply_transposed": _multiply_transposed_block, "dot": _dot_block}
+_published: dict[tuple[str, np.dtype], object] = {}
+
+
+def _signature(element: types.Type):
+    return types.void(*([types.intp] * 10), element, element)
+
+
+def _external(block: str, element: types.Type):
+    """The compiled block as Numba code calls it: by symbol, so that no kernel compiles the tiles again."""
+    return types.ExternalFunction(f"nbdl_{block}_{element}_{SIMD}", _signature(element))
+
+
+def publish(dtype: np.dtype, announce=None) -> None:
+    """Compile the blocks for one element type (or load them) and make their symbols known to LLVM."""
+    if SIMD == "plain":
+        return
+    element = numba.from_dtype(dtype)
+    for block, body in _BLOCKS.items():
+        if (block, dtype) not in _published:
+            signature = _signature(element)
+            compiled = CFunc(twin(body, f"{block}_{element}"), (signature.args, signature.return_type), {}, {})
+            cache_on_disk(compiled)
+            compile_(compiled, signature, f"{block} tiles", str(element), announce)
+            llvm.add_symbol(_external(block, element).symbol, compiled.address)
+            _published[block, dtype] = compiled
+
+
+@register_jitable
+def _plain(c, a, b, scale, keep):
+    """The fallback for processors without known vectors."""
+    for i in range(c.shape[0]):
+        for j in range(c.shape[1]):
+            c[i, j] = keep * c[i, j] if keep != 0 else keep
+        for k in range(a.shape[1]):
+            factor = scale * a[i, k]
+            for j in range(c.shape[1]):
+                c[i, j] += factor * b[k, j]
+
+
+def multiply(c, a, b, scale, keep):
+    """C = scale A B + keep C, to be called from compiled code on pieces of arrays; C and B with unit column stride.
+
+    Shape: c (m, n), a (m, k) with any strides (a transposed view costs nothing), b (k, n).
+    """
+    raise NotImplementedError("multiply is for compiled kernels; call the kernel matmul from Python")
+
+
+def multiply_transposed(c, a, b, scale, keep, rows):
+    """C = scale A transpose(B) + keep C, like `multiply`; `rows` counts the rows of the whole product, not of this piece.
+
+    Shape: c (m, n), a (m, k), b (n, k), all with unit column stride.
+    """
+    raise NotImplementedError(
+        "multiply_transposed is for compiled kernels; call the kernel matmul_transposed from Python"
+    )
+
+
+def _pieces(block: str, element: types.Type):
+    """A function of array pieces that passes their addresses and strides to a published block."""
+    external, cast = _external(block, element), np.float64 if element == types.float64 else np.float32
+
+    @register_jitable
+    def call(c, a, b, n, k, scale, keep):
+        size = a.itemsize
+        external(
+            a.ctypes.data, a.strides[0] // size, a.strides[1] // size, b.ctypes.data, b.strides[0] // size,
+            c.ctypes.data, c.strides[0] // size, c.shape[0], n, k, cast(scale), cast(keep),
+        )  # fmt: skip
+
+    return call
+
+
+@overload(multiply)
+def _multiply(c, a, b, scale, keep):
+    if SIMD == "plain":
+        return lambda c, a, b, scale, keep: _plain(c, a, b, scale, keep)
+    call = _pieces("multiply", c.dtype)
+    return lambda c, a, b, scale, keep: call(c, a, b, c.shape[1], a.shape[1], scale, keep)
+
+
+@overload(multiply_transposed)
+def _multiply_transposed(c, a, b, scale, keep, rows):
+    if SIMD == "plain":
+        return lambda c, a, b, scale, keep, rows: _plain(c, a, b.T, scale, keep)
+    panels, dots = _pieces("multiply_transposed", c.dtype), _pieces("dot", c.dtype)
+
+    def choose(c, a, b, scale, keep, rows):
+        # The choice looks at the whole product: it must not depend on how threads cut it.
+        if rows >= TRANSPOSE_ROWS:
+            panels(c, a, b, c.shape[1], a.shape[1], scale, keep)
+        else:
+            dots(c, a, b, c.shape[1], a.shape[1], scale, keep)
+
+    return choose
+
+
+@register_jitable
+def cut(m, n, parts):
+    """How many pieces (rows, columns) a product of m x n should be cut into for `parts` threads."""
+    if m >= parts * HEIGHT or m >= n:
+        return max(1, min(parts, (m + 3) // 4)), 1
+    return 1, max(1, min(parts, n // 16))
+
+
+@register_jitable
+def piece(number, pieces, size, grain):
+    """First and last position of a piece of `size` elements, cut at multiples of `grain`."""
+    grains = (size + grain - 1) // grain
+    return number * grains // pieces * grain, min(size, (number + 1) * grains // pieces * grain)
+
+
+def _reference(c, a, b):
+    np.matmul(a, b, out=c)
+
+
+def _cpu(c, a, b):
+    m, n = c.shape
+    rows, columns = cut(m, n, threads())
+    for part in prange(rows * columns):
+        i0, i1 = piece(part // columns, rows, m, 1)
+        j0, j1 = piece(part % columns, columns, n, 16)
+        multiply(c[i0:i1, j0:j1], a[i0:i1], b[:, j0:j1], 1, 0)
+
+
+def _cases(random, dtype):
+    for m, k, n in [(1, 1, 1), (3, 5, 7), (17, 300, 33), (64, 64, 64), (1, 70, 300), (2, 513, 16), (40, 1, 50)]:
+        a, b = (random.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n)))
+        yield np.empty((m, n), dtype), a, b
+
+
+def _flops(c, a, b):
+    return 2 * c.shape[0] * c.shape[1] * a.shape[1]
+
+
+matmul = Kernel("matmul", _reference, _cpu, flops=_flops, cases=_cases)
+
+
+def _reference_transposed(c, a, b):
+    np.matmul(a, b.T, out=c)
+
+
+def _cpu_transposed(c, a, b):
+    m, n = c.shape
+    rows, columns = cut(m, n, threads())
+    for part in prange(rows * columns):
+        i0, i1 = piece(part // columns, rows, m, 1)
+        j0, j1 = piece(part % columns, columns, n, 16)
+        multiply_transposed(c[i0:i1, j0:j1], a[i0:i1], b[j0:j1], 1, 0, m)
+
+
+def _cases_transposed(random, dtype):
+    for c, a, b in _cases(random, dtype):
+        yield c, a, np.ascontiguousarray(b.T)
+
+
+matmul_transposed = Kernel(
+    "matmul_transposed", _reference_transposed, _cpu_transposed, flops=_flops, cases=_cases_transposed
+)

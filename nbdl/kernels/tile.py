@@ -1,0 +1,442 @@
+"""The register tile: the inner loop of every matrix product, written as LLVM vectors so that it runs at the machine's peak.
+
+Numba's auto-vectoriser cannot hold a block of C in registers; here we do it by hand. Two tiles cover every product:
+
+`outer_tile`   C[i, j] = scale * sum_k A[i, k] B[k, j] + keep * C[i, j], vectors along j.
+               Each step k loads one row piece of B and multiplies it with one broadcast element of each row of A.
+`dot_tile`     C[i, j] = scale * sum_k A[i, k] B[j, k] + keep * C[i, j], vectors along k: both operands are read along
+               their rows, so a product with a transposed B needs no copy. A tree of additions sums the lanes at the end.
+
+Every element of C is one chain of fused multiply-adds over k whatever the tile's height or width, so results have the
+same bits however a product is cut into tiles and threads. When `keep` is 0, C is never read: it may hold NaN.
+Addresses are in bytes, strides (`a_row`, `b_row`, ...) in elements. This file holds all the LLVM that nbdl emits for its
+arithmetic; `matmul.py` builds the blocked product on it.
+"""
+
+import os
+import platform
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from nbdl.errors import NbdlError
+
+INSTRUCTION_SETS = {"avx512": 64, "avx2": 32, "neon": 16, "sse": 16, "plain": 0}  # bytes of one vector register
+
+
+def _detect() -> str:
+    forced = os.environ.get("NBDL_SIMD", "").lower()
+    if forced:
+        if forced not in INSTRUCTION_SETS:
+            raise NbdlError(
+                f"NBDL_SIMD is {forced!r}; expected one of {', '.join(INSTRUCTION_SETS)}, or leave it unset."
+            )
+        return forced
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f") and features.get("avx512vl"):
+        return "avx512"
+    if features.get("avx2") and features.get("fma"):
+        return "avx2"
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return "neon"
+    return "plain"
+
+
+SIMD = _detect()
+REGISTER_BYTES = INSTRUCTION_SETS[SIMD]
+HEIGHT = {"avx512": 14, "avx2": 6, "neon": 12, "sse": 6, "plain": 8}[SIMD]  # rows of C in an outer tile
+VECTORS = 2  # vectors of C in a row of the tile
+DEPTH = 256  # steps of k between two visits of C: a panel of B then fits the first-level cache
+WIDE_HEIGHT, WIDE_VECTORS = (3, 8) if SIMD in ("avx512", "neon") else (2, 4)  # for products of few rows
+DOT_ROWS = 4 if SIMD in ("avx512", "neon") else 2
+DOT_COLUMNS = 4
+
+
+def lanes(element: types.Type) -> int:
+    """Elements of one vector register; the plain fallback never asks."""
+    return max(1, REGISTER_BYTES * 8 // element.bitwidth)
+
+
+class _Emitter:
+    """Short names for the LLVM instructions that a tile of one element type needs."""
+
+    def __init__(self, builder: ir.IRBuilder, element: types.Type):
+        self.builder, self.bits, self.lanes = builder, element.bitwidth, lanes(element)
+        self.scalar = ir.FloatType() if element == types.float32 else ir.DoubleType()
+        self.vector = ir.VectorType(self.scalar, self.lanes)
+        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        self.i64, self.i32 = ir.IntType(64), ir.IntType(32)
+        suffix = f"v{self.lanes}f{self.bits}"
+        mask, pointer = ir.VectorType(ir.IntType(1), self.lanes), self.vector.as_pointer()
+        self._fma = self._extern(self.vector, [self.vector] * 3, f"llvm.fma.{suffix}")
+        self._load = self._extern(self.vector, [pointer, self.i32, mask, self.vector], f"llvm.masked.load.{suffix}.p0")
+        self._store = self._extern(
+            ir.VoidType(), [self.vector, pointer, self.i32, mask], f"llvm.masked.store.{suffix}.p0"
+        )
+        self.alignment = ir.Constant(self.i32, element.bitwidth // 8)
+
+    def _extern(self, result, parameters, name):
+        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, parameters), name)
+
+    def index(self, value: int):
+        return ir.Constant(self.i64, value)
+
+    def splat(self, value, vector=None):
+        vector = vector or self.vector
+        undefined = ir.Constant(vector, ir.Undefined)
+        one = self.builder.insert_element(undefined, value, ir.Constant(self.i32, 0))
+        return self.builder.shuffle_vector(
+            one, undefined, ir.Constant(ir.VectorType(self.i32, vector.count), [0] * vector.count)
+        )
+
+    def mask(self, left, vector: int):
+        """Lanes of the given vector that lie before column `left`."""
+        numbers = ir.VectorType(self.i64, self.lanes)
+        first = vector * self.lanes
+        return self.builder.icmp_signed(
+            "<", ir.Constant(numbers, list(range(first, first + self.lanes))), self.splat(left, numbers)
+        )
+
+    def at(self, base, offset):
+        """Pointer to the element `offset` elements behind `base`."""
+        return self.builder.gep(base, [offset])
+
+    def load(self, pointer, mask=None):
+        if mask is None:
+            value = self.builder.load(self.builder.bitcast(pointer, self.vector.as_pointer()))
+            value.align = self.bits // 8
+            return value
+        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
+        return self.builder.call(self._load, [pointer, self.alignment, mask, self.zero])
+
+    def store(self, value, pointer, mask):
+        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
+        self.builder.call(self._store, [value, pointer, self.alignment, mask])
+
+    def opaque(self, value):
+        """The same integer, in a register whose origin LLVM cannot see."""
+        function = ir.FunctionType(value.type, [value.type])
+        return self.builder.asm(function, "", "=r,0", [value], False)
+
+    def row_offsets(self, stride, rows: int):
+        """A function that points from row 0 to any of `rows` rows.
+
+        Left alone, LLVM walks from row to row with one chain of additions as long as the whole step; from its odd
+        multiples in registers every row is one addressing mode (base + 1, 2, 4 or 8 times an index) away.
+        """
+        odd = {i: self.opaque(self.builder.mul(stride, self.index(i * self.bits // 8))) for i in range(1, rows, 2)}
+        byte = ir.IntType(8).as_pointer()
+
+        def row(base, number):
+            if number == 0:
+                return base
+            shift = (number & -number).bit_length() - 1
+            offset = self.builder.shl(odd[number >> shift], self.index(shift))
+            return self.builder.bitcast(self.builder.gep(self.builder.bitcast(base, byte), [offset]), base.type)
+
+        return row
+
+    def fma(self, a, b, c):
+        return self.builder.call(self._fma, [a, b, c])
+
+    def loop(self, start, stop, step, carried):
+        """Open `for k in range(start, stop, step)` carrying vectors; returns k, the vectors and a function that closes it."""
+        builder, before = self.builder, self.builder.block
+        body, done = builder.append_basic_block("k"), builder.append_basic_block("k_done")
+        builder.branch(body)
+        builder.position_at_end(body)
+        k = builder.phi(self.i64)
+        k.add_incoming(start, before)
+        phis = []
+        for value in carried:
+            phi = builder.phi(value.type)
+            phi.add_incoming(value, before)
+            phis.append(phi)
+
+        def close(values):
+            following = builder.add(k, step)
+            k.add_incoming(following, builder.block)
+            for phi, value in zip(phis, values, strict=True):
+                phi.add_incoming(value, builder.block)
+            builder.cbranch(builder.icmp_signed("<", following, stop), body, done)
+            builder.position_at_end(done)
+
+        return k, phis, close
+
+
+def _element(type_) -> types.Type:
+    """The element type of a tile is the type of its scale."""
+    return types.float64 if type_ == types.float64 else types.float32
+
+
+def _emit_outer(e: _Emitter, rows, vectors, masked, a, a_row, a_col, b, b_row, depth, c, c_row, columns, scale, keep):
+    """One loop over k with rows x vectors accumulators; `masked` guards the loads of B at a ragged right edge."""
+    builder = e.builder
+    masks = [e.mask(columns, v) for v in range(vectors)]
+    row_of = e.row_offsets(a_row, rows)
+    k, acc, close = e.loop(e.index(0), depth, e.index(1), [e.zero] * (rows * vectors))
+    a_k, b_k = e.at(a, builder.mul(a_col, k)), e.at(b, builder.mul(b_row, k))
+    row = [e.load(e.at(b_k, e.index(v * e.lanes)), masks[v] if masked else None) for v in range(vectors)]
+    total = []
+    for i in range(rows):
+        element = e.splat(builder.load(row_of(a_k, i)))
+        total += [e.fma(element, row[v], acc[i * vectors + v]) for v in range(vectors)]
+    close(total)
+    scales, keeps = e.splat(scale), e.splat(keep)
+    reads = e.splat(builder.fcmp_unordered("!=", keep, ir.Constant(e.scalar, 0.0)), masks[0].type)
+    for i in range(rows):
+        for v in range(vectors):
+            here = e.at(c, builder.add(builder.mul(c_row, e.index(i)), e.index(v * e.lanes)))
+            old = e.load(here, builder.and_(masks[v], reads))
+            e.store(e.fma(keeps, old, builder.fmul(scales, total[i * vectors + v])), here, masks[v])
+
+
+def _switch(builder: ir.IRBuilder, choice, cases):
+    """Run the emitter of the case that equals `choice`."""
+    done = builder.append_basic_block("tiled")
+    unreachable = builder.append_basic_block("no_such_tile")
+    table = builder.switch(choice, unreachable)
+    for value, emit in cases.items():
+        block = builder.append_basic_block(f"tile_{value}")
+        table.add_case(ir.Constant(choice.type, value), block)
+        builder.position_at_end(block)
+        emit()
+        builder.branch(done)
+    builder.position_at_end(unreachable)
+    builder.unreachable()
+    builder.position_at_end(done)
+
+
+@intrinsic
+def outer_tile(typingctx, rows, vectors, a, a_row, a_col, b, b_row, depth, c, c_row, columns, scale, keep):
+    """C = scale A B + keep C for one tile of `rows` rows and `vectors` vectors, of which `columns` columns exist."""
+    element = _element(scale)
+    signature = types.void(*([types.intp] * 11), element, element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        rows, vectors, a, a_row, a_col, b, b_row, depth, c, c_row, columns, scale, keep = arguments
+        a, b, c = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (a, b, c))
+
+        def case(height, width, masked):
+            return lambda: _emit_outer(
+                e, height, width, masked, a, a_row, a_col, b, b_row, depth, c, c_row, columns, scale, keep
+            )
+
+        shapes = [(height, width) for width in range(1, VECTORS + 1) for height in range(1, HEIGHT + 1)]
+        shapes += [(height, WIDE_VECTORS) for height in range(1, WIDE_HEIGHT + 1)]
+        # A masked load is free on AVX-512 and dear elsewhere, so there only the ragged edge uses it.
+        ragged = builder.icmp_signed("<", columns, builder.mul(vectors, e.index(e.lanes)))
+        cases = {}
+        for height, width in shapes:
+            if SIMD != "avx512":
+                cases[height * 64 + width * 2] = case(height, width, False)
+            cases[height * 64 + width * 2 + 1] = case(height, width, True)
+        masked = e.index(1) if SIMD == "avx512" else builder.zext(ragged, e.i64)
+        choice = builder.add(builder.add(builder.mul(rows, e.index(64)), builder.mul(vectors, e.index(2))), masked)
+        _switch(builder, choice, cases)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _emit_lane_sums(e: _Emitter, vectors):
+    """One vector whose lane i is the sum of the lanes of vectors[i]: neighbours are added until one vector is left."""
+    vectors = list(vectors) + [e.zero] * (e.lanes - len(vectors))
+    even, odd = ([ir.Constant(e.i32, 2 * i + first) for i in range(e.lanes)] for first in (0, 1))
+    kind = ir.VectorType(e.i32, e.lanes)
+    while len(vectors) > 1:
+        vectors = [
+            e.builder.fadd(
+                e.builder.shuffle_vector(left, right, ir.Constant(kind, even)),
+                e.builder.shuffle_vector(left, right, ir.Constant(kind, odd)),
+            )
+            for left, right in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+    return vectors[0]
+
+
+def _emit_dot(e: _Emitter, rows, columns, a, a_row, b, b_row, depth, c, c_row, scale, keep):
+    """One loop over k, a vector of k at a time, with rows x columns accumulators."""
+    builder = e.builder
+    whole = builder.sub(depth, builder.srem(depth, e.index(e.lanes)))
+    a_rows = [e.at(a, builder.mul(a_row, e.index(i))) for i in range(rows)]
+    b_rows = [e.at(b, builder.mul(b_row, e.index(j))) for j in range(columns)]
+
+    def step(k, acc, mask):
+        ours = [e.load(e.at(row, k), mask) for row in a_rows]
+        theirs = [e.load(e.at(row, k), mask) for row in b_rows]
+        return [e.fma(ours[i], theirs[j], acc[i * columns + j]) for i in range(rows) for j in range(columns)]
+
+    total = [e.zero] * (rows * columns)
+    entry, end = builder.block, builder.append_basic_block("whole_done")
+    start = builder.append_basic_block("whole")
+    builder.cbranch(builder.icmp_signed(">", whole, e.index(0)), start, end)
+    builder.position_at_end(start)
+    k, acc, close = e.loop(e.index(0), whole, e.index(e.lanes), total)
+    following = step(k, acc, None)
+    close(following)
+    after = builder.block
+    builder.branch(end)
+    builder.position_at_end(end)
+    merged = []
+    for value in following:
+        phi = builder.phi(e.vector)
+        phi.add_incoming(e.zero, entry)
+        phi.add_incoming(value, after)
+        merged.append(phi)
+    # The tail of k; fused with zeros where the mask is off, so a whole number of vectors is left unchanged.
+    tail = builder.append_basic_block("tail")
+    summed = builder.append_basic_block("summed")
+    builder.cbranch(builder.icmp_signed("<", whole, depth), tail, summed)
+    builder.position_at_end(tail)
+    tailed = step(whole, merged, e.mask(builder.sub(depth, whole), 0))
+    builder.branch(summed)
+    builder.position_at_end(summed)
+    total = []
+    for before, value in zip(merged, tailed, strict=True):
+        phi = builder.phi(e.vector)
+        phi.add_incoming(before, end)
+        phi.add_incoming(value, tail)
+        total.append(phi)
+    reads = builder.fcmp_unordered("!=", keep, ir.Constant(e.scalar, 0.0))
+    for first in range(0, rows * columns, e.lanes):
+        group = total[first : first + e.lanes]
+        sums = builder.fmul(e.splat(scale), _emit_lane_sums(e, group))
+        for lane in range(len(group)):
+            i, j = divmod(first + lane, columns)
+            here = e.at(c, builder.add(builder.mul(c_row, e.index(i)), e.index(j)))
+            value = builder.extract_element(sums, ir.Constant(e.i32, lane))
+            with builder.if_else(reads) as (accumulate, overwrite):
+                with accumulate:
+                    builder.store(builder.fadd(value, builder.fmul(keep, builder.load(here))), here)
+                with overwrite:
+                    builder.store(value, here)
+
+
+@intrinsic
+def dot_tile(typingctx, rows, columns, a, a_row, b, b_row, depth, c, c_row, scale, keep):
+    """C = scale A transpose(B) + keep C for `rows` rows (1 to DOT_ROWS) and `columns` columns (1 or DOT_COLUMNS)."""
+    element = _element(scale)
+    signature = types.void(*([types.intp] * 9), element, element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        rows, columns, a, a_row, b, b_row, depth, c, c_row, scale, keep = arguments
+        a, b, c = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (a, b, c))
+
+        def case(height, width):
+            return lambda: _emit_dot(e, height, width, a, a_row, b, b_row, depth, c, c_row, scale, keep)
+
+        cases = {
+            height * 64 + width: case(height, width) for height in range(1, DOT_ROWS + 1) for width in (1, DOT_COLUMNS)
+        }
+        _switch(builder, builder.add(builder.mul(rows, e.index(64)), columns), cases)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def pack_panel(typingctx, panel, b, b_row, depth, columns, like):
+    """Copy `depth` rows of `columns` columns of B into rows of VECTORS whole vectors, zeros behind the last column."""
+    element = _element(like)
+    signature = types.void(*([types.intp] * 5), element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        panel, b, b_row, depth, columns, _ = arguments
+        panel, b = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (panel, b))
+        masks = [e.mask(columns, v) for v in range(VECTORS)]
+        everything = ir.Constant(masks[0].type, [1] * e.lanes)
+        k, _, close = e.loop(e.index(0), depth, e.index(1), [])
+        source, target = e.at(b, builder.mul(b_row, k)), e.at(panel, builder.mul(k, e.index(VECTORS * e.lanes)))
+        for v in range(VECTORS):
+            offset = e.index(v * e.lanes)
+            e.store(e.load(e.at(source, offset), masks[v]), e.at(target, offset), everything)
+        close([])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def pack_panel_transposed(typingctx, panel, b, b_row, depth, columns, like):
+    """Fill the same panel from a B stored (columns, depth): squares of one vector a side are turned in registers.
+
+    Row and column numbers past the edge are held at the last one: what they bring in is never stored to C.
+    """
+    element = _element(like)
+    signature = types.void(*([types.intp] * 5), element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        panel, b, b_row, depth, columns, _ = arguments
+        panel, b = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (panel, b))
+        last = builder.sub(columns, e.index(1))
+        everything = ir.Constant(ir.VectorType(ir.IntType(1), e.lanes), [1] * e.lanes)
+        for v in range(VECTORS):
+            rows = []
+            for lane in range(e.lanes):
+                number = e.index(v * e.lanes + lane)
+                number = builder.select(builder.icmp_signed("<", number, last), number, last)
+                rows.append(e.at(b, builder.mul(b_row, number)))
+            k, _, close = e.loop(e.index(0), depth, e.index(e.lanes), [])
+            mask = e.mask(builder.sub(depth, k), 0)
+            square = _emit_transpose(e, [e.load(e.at(row, k), mask) for row in rows])
+            for lane, vector in enumerate(square):
+                row = builder.mul(builder.add(k, e.index(lane)), e.index(VECTORS * e.lanes))
+                e.store(vector, e.at(panel, builder.add(row, e.index(v * e.lanes))), everything)
+            close([])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _emit_transpose(e: _Emitter, vectors):
+    """Rows to columns: interleaving each vector with the one half-way down, as often as lanes can be halved."""
+    half = e.lanes // 2
+    kind = ir.VectorType(e.i32, e.lanes)
+    low = ir.Constant(kind, [lane // 2 + (lane % 2) * e.lanes for lane in range(e.lanes)])
+    high = ir.Constant(kind, [half + lane // 2 + (lane % 2) * e.lanes for lane in range(e.lanes)])
+    for _ in range(e.lanes.bit_length() - 1):
+        vectors = [
+            e.builder.shuffle_vector(vectors[i], vectors[i + half], order) for i in range(half) for order in (low, high)
+        ]
+    return vectors
+
+
+@intrinsic
+def stack_panel(typingctx, like):
+    """Address of room for DEPTH rows of VECTORS vectors on the stack."""
+    element = _element(like)
+    signature = types.intp(element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        with builder.goto_entry_block():
+            room = builder.alloca(ir.ArrayType(e.vector, DEPTH * VECTORS))
+            room.align = 64
+        return builder.ptrtoint(room, e.i64)
+
+    return signature, codegen
+
+
+@intrinsic
+def vector_lanes(typingctx, like):
+    """Elements of one vector register for elements like `like`."""
+    element = _element(like)
+    return types.intp(element), lambda context, builder, signature, arguments: ir.Constant(
+        ir.IntType(64), lanes(element)
+    )
+
+
+@intrinsic
+def element_bytes(typingctx, like):
+    """Bytes of one element like `like`."""
+    element = _element(like)
+    return types.intp(element), lambda context, builder, signature, arguments: ir.Constant(
+        ir.IntType(64), element.bitwidth // 8
+    )
