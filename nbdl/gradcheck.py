@@ -1,0 +1,100 @@
+"""Gradient check: the gradient by the chain rule, held against the slope measured by moving one number at a time.
+
+    dL/dw_i  ~  (L(w + h e_i) - L(w - h e_i)) / 2h,    in float64
+
+The error is |ours - measured| / max(|ours|, |measured|, 1e-4 of the largest): 1e-6 or less is what a right backward pass
+gives; at the kinks of ReLU a measured slope can be off by itself. Source: Goodfellow et al., Deep Learning, 11.5.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from nbdl.arena import Arena
+from nbdl.losses import Loss
+from nbdl.model import Sequential
+from nbdl.program import Announce, Data, Program, fit_targets
+
+STEP = 1e-5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One parameter (or the input): how many of its numbers were moved, and the largest relative error among them."""
+
+    name: str
+    checked: int
+    error: float
+    gradient: np.ndarray
+    measured: np.ndarray
+
+
+def gradient_check(
+    model: Sequential,
+    data: Data,
+    loss: Loss,
+    *,
+    batch: int = 5,
+    most: int = 50,
+    seed: int = 0,
+    backend: str = "serial",
+    announce: Announce = None,
+) -> Iterator[Check]:
+    """Check up to `most` numbers of every parameter and of the input, on the first `batch` samples.
+
+    The network is copied to float64 first; its own parameters are not touched.
+    """
+    double = Sequential(model.layers, model.input_shape, seed=model.seed, dtype=np.float64)
+    double.parameters.flat[:] = 0
+    for name in double.parameters:
+        double.parameters[name][...] = model.parameters[name]
+    batch = min(batch, len(data))
+    inputs = (np.asarray(data.inputs[:batch], np.float64) - data.offset) * data.scale
+    samples = fit_targets(Data(inputs, data.targets[:batch]), loss, int(np.prod(double.output_shape)), np.float64)
+    gradients = Arena(np.float64, "The gradient")
+    for name, shape in double.parameters.shapes.items():
+        gradients.reserve(name, shape)
+    flat_inputs = samples.flat_inputs
+    program = Program(
+        double,
+        batch,
+        loss,
+        Data(flat_inputs.reshape(inputs.shape), samples.targets),
+        order=np.arange(batch, dtype=np.int64),
+        position=np.zeros(1, np.int64),
+        backend=backend,
+        gradients=gradients.allocate(),
+        blend=np.array([1.0, 0.0]),
+        counter=np.array([seed, 0], np.uint64),
+        input_gradient=True,
+        announce=announce,
+    )
+    gradients.flat[:] = np.nan  # backward must overwrite, never add
+    program.memory.flat[:] = np.nan
+
+    def run(calls) -> float:
+        for call in calls:
+            call.run(*call.arguments)
+        return float(program.memory["loss"][0])
+
+    run(program.calls)
+    run(program.calls)  # twice, so that nothing left over from the first step can hide
+    found = {"input": (program.memory["x"], program.input_gradient.copy())}
+    found |= {name: (double.parameters[name], gradients[name].copy()) for name in double.parameters}
+    random = np.random.default_rng(seed)
+    for name, (values, gradient) in found.items():
+        chosen = random.permutation(values.size)[:most]
+        flat, measured = values.reshape(-1), np.empty(len(chosen))
+        for number, i in enumerate(chosen):
+            kept = flat[i]
+            flat[i] = kept + STEP
+            above = run([*program.forward, *program.loss])
+            flat[i] = kept - STEP
+            below = run([*program.forward, *program.loss])
+            flat[i] = kept
+            measured[number] = (above - below) / (2 * STEP)
+        ours = gradient.reshape(-1)[chosen]
+        floor = 1e-4 * max(1e-6, float(np.abs(gradient).max()))
+        error = np.abs(ours - measured) / np.maximum(np.maximum(np.abs(ours), np.abs(measured)), floor)
+        yield Check(name, len(chosen), float(error.max()), ours, measured)

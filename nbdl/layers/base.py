@@ -1,0 +1,66 @@
+"""What a layer is: a frozen description that says which kernels run on which arrays. It owns no arrays."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbdl.kernel import Kernel
+
+Shape = tuple[int, ...]
+KernelCall = tuple[Kernel, tuple]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Shape and first values of one parameter; `inputs` and `outputs` are the fans that its initializer scales by."""
+
+    shape: Shape
+    initializer: str
+    inputs: int = 1
+    outputs: int = 1
+
+
+@dataclass
+class Views:
+    """The arrays of one layer in one program: batch-first x, y and their gradients (dx is None where nobody asks)."""
+
+    number: int
+    x: Any
+    y: Any
+    dx: Any = None
+    dy: Any = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    gradients: dict[str, Any] = field(default_factory=dict)
+    saved: dict[str, Any] = field(default_factory=dict)
+    counter: Any = None  # (seed, update), for layers that draw random numbers
+    blend: Any = None  # (scale, keep) of the weight gradients, see kernels/dense.py
+    training: bool = False
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One step of a network. Subclasses override what differs; shapes are those of one sample, without the batch."""
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Shape of the output; raises NbdlError when the input does not fit."""
+        return shape
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """The parameters by name."""
+        return {}
+
+    def saved(self, shape: Shape) -> dict[str, Shape]:
+        """Arrays of one sample that forward keeps for backward, or that backward works in."""
+        return {}
+
+    def is_view(self, training: bool) -> bool:
+        """True where the output is the input in another shape: then no kernel runs and no memory is taken."""
+        return False
+
+    def forward(self, v: Views) -> Iterator[KernelCall]:
+        """Kernel calls that fill v.y from v.x."""
+        return iter(())
+
+    def backward(self, v: Views) -> Iterator[KernelCall]:
+        """Kernel calls that fill v.dx (unless None) and v.gradients from v.dy. dx comes first: dW may move W itself."""
+        return iter(())

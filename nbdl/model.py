@@ -1,0 +1,74 @@
+"""A network: layers in a row, their shapes, and their parameters in one flat vector."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from nbdl.arena import Arena
+from nbdl.errors import NbdlError
+from nbdl.initializers import initialize
+from nbdl.layers import Layer
+from nbdl.layers.base import Shape
+
+
+@dataclass(frozen=True)
+class Place:
+    """One layer in its network: its number and name, and the shapes that go in and come out."""
+
+    number: int
+    name: str
+    layer: Layer
+    in_shape: Shape
+    out_shape: Shape
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(prod(p.shape) for p in self.layer.parameters(self.in_shape).values())
+
+
+class Sequential:
+    """Layers applied one after the other to samples of `input_shape`.
+
+    Parameters are drawn from `seed`, layer by layer, and live in `parameters`, an Arena whose views are named
+    `dense_1.w` and so on. Raises NbdlError, before anything is allocated, when shapes do not fit.
+    """
+
+    def __init__(self, layers: Sequence[Layer], input_shape: Shape, *, seed: int = 0, dtype: Any = np.float32):
+        if not layers:
+            raise NbdlError("a network needs at least one layer.")
+        self.layers, self.input_shape, self.seed = tuple(layers), tuple(input_shape), seed
+        self.places: list[Place] = []
+        self.parameters = Arena(dtype, f"A network of {len(self.layers)} layers")
+        shape, counts = self.input_shape, dict[str, int]()
+        for number, layer in enumerate(self.layers):
+            kind = type(layer).__name__.lower()
+            counts[kind] = counts.get(kind, 0) + 1
+            out = layer.out_shape(shape)
+            place = Place(number, f"{kind}_{counts[kind]}", layer, shape, out)
+            for name, parameter in layer.parameters(shape).items():
+                self.parameters.reserve(f"{place.name}.{name}", parameter.shape)
+            self.places.append(place)
+            shape = out
+        self.output_shape = shape
+        self.parameters.allocate()
+        self.initialize(seed)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.parameters.dtype
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(place.parameter_count for place in self.places)
+
+    def initialize(self, seed: int) -> None:
+        """Draw all parameters anew; the same seed gives the same network."""
+        self.seed = seed
+        random = np.random.default_rng([seed, 0])
+        for place in self.places:
+            for name, p in place.layer.parameters(place.in_shape).items():
+                values = initialize(p.initializer, random, p.shape, p.inputs, p.outputs)
+                self.parameters[f"{place.name}.{name}"][...] = values

@@ -1,0 +1,192 @@
+"""A program: every kernel call of one model for one batch size, bound to its arrays before the first step.
+
+A step walks the list. Nothing is decided, looked up or allocated inside it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nbdl.arena import Arena
+from nbdl.errors import NbdlError
+from nbdl.kernel import Call, Kernel
+from nbdl.kernels.gather import gather
+from nbdl.layers import Views
+from nbdl.losses import Loss
+from nbdl.model import Sequential
+
+Announce = Callable[[str], None] | None
+
+
+@dataclass(frozen=True)
+class Data:
+    """Samples in memory, in the type they came in; a network sees (inputs - offset) * scale."""
+
+    inputs: Any  # (n, ...)
+    targets: Any  # (n) class numbers, or (n, outputs) values
+    offset: float = 0.0
+    scale: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def flat_inputs(self):
+        return np.ascontiguousarray(self.inputs.reshape(len(self.inputs), -1))
+
+    @property
+    def flat_targets(self):
+        return np.ascontiguousarray(self.targets.reshape(len(self.targets), -1))
+
+
+def fit_targets(data: Data, loss: Loss, outputs: int, dtype) -> Data:
+    """The same data with targets as the loss takes them; raises NbdlError where they do not fit the network's outputs."""
+    targets = np.asarray(data.targets)
+    if len(targets) != len(data.inputs):
+        raise NbdlError(f"{len(data.inputs)} inputs but {len(targets)} targets: expected one target for each input.")
+    if loss.takes_classes:
+        if targets.dtype.kind not in "iu" or targets.size != len(targets):
+            raise NbdlError(
+                f"{loss.name} takes one whole class number for each sample, not {targets.dtype} {targets.shape}."
+            )
+        if targets.size and (targets.min() < 0 or targets.max() >= outputs):
+            raise NbdlError(
+                f"labels run from {targets.min()} to {targets.max()}; a network with {outputs} outputs knows the "
+                f"classes 0 to {outputs - 1}."
+            )
+        targets = targets.astype(np.int64).reshape(-1, 1)
+    else:
+        targets = targets.astype(dtype).reshape(len(targets), -1)
+        if targets.shape[1] != outputs:
+            raise NbdlError(f"{targets.shape[1]} target values for each sample; the network has {outputs} outputs.")
+    return Data(data.inputs, targets, data.offset, data.scale)
+
+
+class Program:
+    """The calls of a model for `batch` samples: `gather`, `forward`, `loss`, and when training `backward`.
+
+    With `gradients` (an Arena like the parameters) backward fills them; with `blend` (scale, keep) other than (1, 0)
+    the caller may pass the parameters themselves as gradients (see kernels/dense.py).
+    """
+
+    def __init__(
+        self,
+        model: Sequential,
+        batch: int,
+        loss: Loss,
+        data: Data,
+        *,
+        order: Any,
+        position: Any,
+        backend: str = "auto",
+        parameters: Any = None,
+        gradients: Any = None,
+        blend: Any = None,
+        counter: Any = None,
+        input_gradient: bool = False,
+        announce: Announce = None,
+    ):
+        self.model, self.batch, self._backend, self._announce = model, batch, backend, announce
+        training = gradients is not None
+        memory = Arena(model.dtype, f"A batch of {batch} samples")
+        last = model.places[-1]
+        memory.reserve("x", (batch, *model.input_shape))
+        values = data.flat_targets
+        if not loss.takes_classes:
+            memory.reserve("targets", (batch, values.shape[1]))
+        memory.reserve("loss", (1,))
+        memory.reserve("losses", (batch,))
+        if training and input_gradient:
+            memory.reserve("dx", (batch, *model.input_shape))
+        for place in model.places:
+            if not place.layer.is_view(training):
+                memory.reserve(f"{place.name}.y", (batch, *place.out_shape))
+            if training:
+                for name, shape in place.layer.saved(place.in_shape).items():
+                    memory.reserve(f"{place.name}.{name}", (batch, *shape))
+                if not place.layer.is_view(training):
+                    memory.reserve(f"{place.name}.dy", (batch, *place.out_shape))
+        if not training:
+            memory.reserve("dz", (batch, *last.out_shape))
+        self.memory = memory.allocate("cuda" if backend == "cuda" else "cpu")
+
+        labels: Any = memory["targets"] if not loss.takes_classes else np.zeros((batch, 1), np.int64)
+        inputs, targets = data.flat_inputs, values
+        if backend == "cuda":
+            from nbdl.cuda import to_device
+
+            inputs, targets = to_device(inputs), to_device(targets)
+            labels = to_device(labels) if loss.takes_classes else labels
+        self.labels = labels
+        arguments = memory["x"].reshape(batch, -1), labels, inputs, targets, order, position, data.offset, data.scale
+        self.gather = [self._bind(gather, arguments, "data")]
+
+        parameters = parameters if parameters is not None else model.parameters
+        views = self._views(parameters, gradients, training, input_gradient, counter, blend)
+        self.forward = [
+            self._bind(kernel, arguments, place.name)
+            for place, v in zip(model.places, views, strict=True)
+            if not place.layer.is_view(training)
+            for kernel, arguments in place.layer.forward(v)
+        ]
+        self.outputs = views[-1].y
+        flat = self.outputs.reshape(batch, -1)
+        target = labels.reshape(-1) if loss.takes_classes else labels
+        dz = views[-1].dy.reshape(batch, -1) if training else memory["dz"].reshape(batch, -1)
+        self.loss = [self._bind(loss.kernel, (memory["loss"], memory["losses"], dz, flat, target), "loss")]
+        self.backward: list[Call] = []
+        if training:
+            self.backward = [
+                self._bind(kernel, arguments, place.name)
+                for place, v in zip(reversed(model.places), reversed(views), strict=True)
+                if not place.layer.is_view(training)
+                for kernel, arguments in place.layer.backward(v)
+            ]
+        self._views_of_layers = views
+
+    @property
+    def calls(self) -> list[Call]:
+        return [*self.gather, *self.forward, *self.loss, *self.backward]
+
+    @property
+    def flops(self) -> int:
+        return sum(call.flops for call in self.calls)
+
+    def activation(self, number: int) -> Any:
+        """The output of layer `number` for the last batch."""
+        return self._views_of_layers[number].y
+
+    @property
+    def input_gradient(self) -> Any:
+        return self.memory["dx"]
+
+    def _bind(self, kernel: Kernel, arguments: tuple, label: str) -> Call:
+        return kernel.bind(self._backend, *arguments, label=label, announce=self._announce)
+
+    def _views(self, parameters, gradients, training, input_gradient, counter, blend) -> list[Views]:
+        """Tie each layer to its arrays: its input is the output of the layer before, its dy the dx of the layer behind."""
+        memory, batch, views = self.memory, self.batch, []
+        x = memory["x"]
+        dx = memory["dx"] if training and input_gradient else None
+        asked = dx is not None  # whether anything before this layer wants a gradient
+        for place in self.model.places:
+            layer, names = place.layer, place.layer.parameters(place.in_shape)
+            v = Views(place.number, x, None, dx, counter=counter, blend=blend, training=training)
+            v.parameters = {name: parameters[f"{place.name}.{name}"] for name in names}
+            if layer.is_view(training):
+                v.y = x.reshape(batch, *place.out_shape)
+                v.dy = dx.reshape(batch, *place.out_shape) if dx is not None else None
+            else:
+                v.y = memory[f"{place.name}.y"]
+                v.dy = memory[f"{place.name}.dy"] if training else None
+            if training:
+                v.gradients = {name: gradients[f"{place.name}.{name}"] for name in names}
+                v.saved = {name: memory[f"{place.name}.{name}"] for name in layer.saved(place.in_shape)}
+            asked = asked or bool(names)
+            views.append(v)
+            x, dx = v.y, v.dy if asked else None
+        if training and views[-1].dy is None:
+            raise NbdlError("there is nothing to train: no layer of this network has parameters.")
+        return views
