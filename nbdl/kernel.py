@@ -47,6 +47,9 @@ class Compilation:
 compilations: list[Compilation] = []
 
 
+cuda: Any = None  # in CUDA bodies: `nbdl.cuda` puts numba.cuda in its place, so that nothing else need import it
+
+
 def threads() -> int:
     """Threads that share a kernel body: the compiled serial variant sees 1, the parallel one Numba's number."""
     return 1
@@ -68,16 +71,17 @@ class Call:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all arrays of the call, each counted once: the least that must move."""
-        return sum(a.nbytes for a in self.arguments if hasattr(a, "nbytes"))
+        return self.kernel.bytes(*self.arguments)
 
 
 class Kernel:
     """One operation: its bodies, its cost and the cases on which its bodies are held against each other.
 
-    flops(*arguments) counts floating-point operations (a fused multiply-add is two, a comparison or exp is one).
+    flops(*arguments) counts floating-point operations (a fused multiply-add is two, a comparison or exp is one);
+    bytes(*arguments) the least that must move: unless given, every array once.
     cases(random, dtype) yields argument tuples for tests; the first `outputs` of each are poisoned with NaN, unless
-    `in_place`, when they are inputs too. grid(*arguments) gives (blocks, threads a block) of the CUDA launch.
+    `in_place`, when they are inputs too. grid(*arguments) gives (blocks, threads a block) of the CUDA launch. Where a
+    body needs what every block of another has written, `cuda` and `grid` are tuples: the launches, in order.
     """
 
     def __init__(
@@ -85,16 +89,20 @@ class Kernel:
         name: str,
         reference: Callable,
         cpu: Callable,
-        cuda: Callable | None = None,
+        cuda: Callable | tuple[Callable, ...],
         *,
         flops: Callable[..., int],
         cases: Callable[[np.random.Generator, np.dtype], Iterator[tuple]],
-        grid: Callable[..., tuple] | None = None,
+        grid: Callable[..., tuple] | tuple[Callable[..., tuple], ...],
+        bytes: Callable[..., int] | None = None,
         outputs: int = 1,
         in_place: bool = False,
     ):
-        self.name, self.reference, self.cpu, self.cuda = name, reference, cpu, cuda
-        self.flops, self.cases, self.grid, self.outputs, self.in_place = flops, cases, grid, outputs, in_place
+        self.name, self.reference, self.cpu = name, reference, cpu
+        self.cuda = cuda if isinstance(cuda, tuple) else (cuda,)
+        self.grid = grid if isinstance(grid, tuple) else (grid,)
+        self.flops, self.cases, self.outputs, self.in_place = flops, cases, outputs, in_place
+        self.bytes = bytes or (lambda *arguments: sum(a.nbytes for a in arguments if hasattr(a, "nbytes")))
         self._dispatchers: dict[str, Any] = {}
         registry[name] = self
 
@@ -105,8 +113,7 @@ class Kernel:
         """The variant for these shapes: `auto` takes threads only where they win."""
         if backend != "auto":
             return backend
-        moved = sum(a.nbytes for a in arguments if isinstance(a, np.ndarray))
-        large = self.flops(*arguments) > PARALLEL_FLOPS or moved > PARALLEL_BYTES
+        large = self.flops(*arguments) > PARALLEL_FLOPS or self.bytes(*arguments) > PARALLEL_BYTES
         return "parallel" if large and numba.get_num_threads() > 1 else "serial"
 
     def bind(self, backend: str, *arguments, label: str = "", announce: Callable[[str], None] | None = None) -> Call:

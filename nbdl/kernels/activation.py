@@ -17,7 +17,8 @@ import numpy as np
 from numba import prange
 from numba.extending import register_jitable
 
-from nbdl.kernel import Kernel
+from nbdl.kernel import Kernel, cuda
+from nbdl.kernels.blocks import a_thread_each
 from nbdl.kernels.elementary import erf, exp, sigmoid, tanh
 
 LINEAR, STEP, SIGMOID, TANH, RELU, LEAKY_RELU, GELU = range(7)
@@ -131,6 +132,25 @@ def _backward_cpu(dx, dy, saved, kind):
         _derive(dx[here], dy[here], saved[here], kind)
 
 
+def _forward_cuda(y, x, kind):
+    i = cuda.grid(1)
+    if i < y.size:
+        value = cuda.local.array(1, y.dtype)
+        value[0] = x.flat[i]
+        activate(value, value, kind)
+        y.flat[i] = value[0]
+
+
+def _backward_cuda(dx, dy, saved, kind):
+    i = cuda.grid(1)
+    if i < dx.size:
+        error = cuda.local.array(1, dx.dtype)
+        kept = cuda.local.array(1, dx.dtype)
+        error[0], kept[0] = dy.flat[i], saved.flat[i]
+        _derive(error, error, kept, kind)
+        dx.flat[i] = error[0]
+
+
 def _forward_cases(random, dtype):
     for kind in KINDS.values():
         for shape in ((1, 1), (5, 7), (130, 67)):
@@ -149,6 +169,8 @@ activation_forward = Kernel(
     "activation_forward",
     _forward_reference,
     _forward_cpu,
+    _forward_cuda,
+    grid=a_thread_each,
     flops=lambda y, x, kind: y.size * _FLOPS[kind],
     cases=_forward_cases,
 )
@@ -156,6 +178,8 @@ activation_backward = Kernel(
     "activation_backward",
     _backward_reference,
     _backward_cpu,
+    _backward_cuda,
+    grid=a_thread_each,
     flops=lambda dx, dy, saved, kind: dx.size * (_FLOPS[kind] + 1),
     cases=_backward_cases,
 )

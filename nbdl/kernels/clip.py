@@ -4,10 +4,13 @@ The squares are summed in chunks of fixed size and the chunks in order: the same
 Shape: g (n), norm (1) and partial (chunks) are written. Source: Pascanu, Mikolov and Bengio 2013.
 """
 
+import math
+
 import numpy as np
 from numba import prange
 
-from nbdl.kernel import Kernel
+from nbdl.kernel import Kernel, cuda
+from nbdl.kernels.blocks import block_sum, threads_for
 
 CHUNK = 8192
 
@@ -41,6 +44,33 @@ def _cpu(g, norm, partial, limit):
             g[i] *= factor
 
 
+def _partial_cuda(g, norm, partial, limit):
+    chunk, thread = cuda.blockIdx.x, cuda.threadIdx.x
+    total = g.dtype.type(0)
+    for i in range(chunk * CHUNK + thread, min(g.size, (chunk + 1) * CHUNK), cuda.blockDim.x):
+        total += g[i] * g[i]
+    total = block_sum(total, g)
+    if thread == 0:
+        partial[chunk] = total
+
+
+def _scale_cuda(g, norm, partial, limit):
+    chunk, thread = cuda.blockIdx.x, cuda.threadIdx.x
+    total = g.dtype.type(0)
+    for i in range(thread, partial.size, cuda.blockDim.x):
+        total += partial[i]
+    length, most = math.sqrt(block_sum(total, g)), g.dtype.type(limit)
+    if chunk == 0 and thread == 0:
+        norm[0] = length
+    if length > most:
+        for i in range(chunk * CHUNK + thread, min(g.size, (chunk + 1) * CHUNK), cuda.blockDim.x):
+            g[i] *= most / length
+
+
+def _grid(g, norm, partial, limit):
+    return partial.size, threads_for(min(g.size, CHUNK))
+
+
 def _cases(random, dtype):
     for n in (1, 7, CHUNK, 3 * CHUNK + 5):
         for limit in (0.5, 1e6):
@@ -52,6 +82,8 @@ clip_by_global_norm = Kernel(
     "clip_by_global_norm",
     _reference,
     _cpu,
+    (_partial_cuda, _scale_cuda),
+    grid=(_grid, _grid),
     flops=lambda g, *_: 3 * g.size,
     cases=_cases,
     outputs=3,

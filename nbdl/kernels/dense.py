@@ -8,8 +8,9 @@ Shape: x (batch, inputs), W (inputs, units), b (units), y and dz (batch, units).
 import numpy as np
 from numba import prange
 
-from nbdl.kernel import Kernel, threads
+from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, _forward_reference, activate
+from nbdl.kernels.blocks import EACH, LINE, TILE, a_block_each_tile, multiply_tile, tile_column, tile_row
 from nbdl.kernels.matmul import cut, multiply, multiply_transposed, piece
 
 
@@ -32,6 +33,19 @@ def _cpu(y, x, w, b, activation):
                 activate(row, row, activation)
 
 
+def _cuda(y, x, w, b, activation):
+    z = cuda.local.array((EACH, EACH), y.dtype)
+    multiply_tile(z, x, w)
+    for r in range(EACH):
+        for s in range(EACH):
+            i, j = tile_row(r), tile_column(s)
+            if i < y.shape[0] and j < y.shape[1]:
+                value = cuda.local.array(1, y.dtype)
+                value[0] = z[r, s] + b[j]
+                activate(value, value, activation)
+                y[i, j] = value[0]
+
+
 def _input_reference(dx, dz, w):
     np.matmul(dz, w.T, out=dx)
 
@@ -43,6 +57,16 @@ def _input_cpu(dx, dz, w):
         i0, i1 = piece(part // columns, rows, batch, 1)
         j0, j1 = piece(part % columns, columns, inputs, 16)
         multiply_transposed(dx[i0:i1, j0:j1], dz[i0:i1], w[j0:j1], 1, 0, batch)
+
+
+def _input_cuda(dx, dz, w):
+    sums = cuda.local.array((EACH, EACH), dx.dtype)
+    multiply_tile(sums, dz, w.T)
+    for r in range(EACH):
+        for s in range(EACH):
+            i, j = tile_row(r), tile_column(s)
+            if i < dx.shape[0] and j < dx.shape[1]:
+                dx[i, j] = sums[r, s]
 
 
 # blend = (scale, keep): the gradient is written as scale * gradient + keep * what stands there. (1, 0) gives the plain
@@ -86,6 +110,33 @@ def _weights_cpu(dw, db, x, dz, blend):
                     bias[j] += scale * error[j]
 
 
+def _weights_cuda(dw, db, x, dz, blend):
+    scale, keep, zero = blend[0], blend[1], dw.dtype.type(0)
+    sums = cuda.local.array((EACH, EACH), dw.dtype)
+    multiply_tile(sums, x.T, dz)
+    for r in range(EACH):
+        for s in range(EACH):
+            i, j = tile_row(r), tile_column(s)
+            if i < dw.shape[0] and j < dw.shape[1]:
+                dw[i, j] = scale * sums[r, s] + (keep * dw[i, j] if keep != zero else zero)
+    if cuda.blockIdx.y == 0:
+        column = cuda.shared.array((LINE, TILE), dw.dtype)
+        y, x0 = cuda.threadIdx.y, cuda.threadIdx.x
+        for s in range(EACH):
+            j, total = tile_column(s), zero
+            if j < db.size:
+                for i in range(y, dz.shape[0], LINE):
+                    total += dz[i, j]
+            column[y, x0 + s * LINE] = total
+        cuda.syncthreads()
+        for s in range(y, EACH, LINE):
+            j, total = tile_column(s), zero
+            if j < db.size:
+                for part in range(LINE):
+                    total += column[part, x0 + s * LINE]
+                db[j] = scale * total + (keep * db[j] if keep != zero else zero)
+
+
 def _arrays(random, dtype):
     for batch, inputs, units in [(1, 1, 1), (1, 40, 30), (3, 5, 7), (32, 20, 10), (17, 300, 33), (70, 64, 130)]:
         shapes = (batch, inputs), (inputs, units), (units,), (batch, units)
@@ -112,6 +163,8 @@ dense_forward = Kernel(
     "dense_forward",
     _reference,
     _cpu,
+    _cuda,
+    grid=a_block_each_tile,
     flops=lambda y, x, w, b, activation: y.size * (2 * x.shape[1] + 1 + _FLOPS[activation]),
     cases=_cases,
 )
@@ -119,6 +172,8 @@ dense_backward_input = Kernel(
     "dense_backward_input",
     _input_reference,
     _input_cpu,
+    _input_cuda,
+    grid=a_block_each_tile,
     flops=lambda dx, dz, w: 2 * dx.size * dz.shape[1],
     cases=_input_cases,
 )
@@ -126,6 +181,8 @@ dense_backward_weights = Kernel(
     "dense_backward_weights",
     _weights_reference,
     _weights_cpu,
+    _weights_cuda,
+    grid=a_block_each_tile,
     flops=lambda dw, db, x, dz, blend: 2 * dw.size * x.shape[0] + dz.size,
     cases=_weights_cases,
     outputs=2,

@@ -9,7 +9,8 @@ import numpy as np
 from numba import prange
 from numba.extending import register_jitable
 
-from nbdl.kernel import Kernel
+from nbdl.kernel import Kernel, cuda
+from nbdl.kernels.blocks import a_thread_each
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
@@ -55,6 +56,16 @@ def _forward_cpu(y, mask, x, counter, layer, rate):
         y[i] = x[i] * mask[i]
 
 
+def _forward_cuda(y, mask, x, counter, layer, rate):
+    i = cuda.grid(1)
+    if i < x.size:
+        one, zero = x.dtype.type(1), x.dtype.type(0)
+        kept = _uniform(_key(counter, layer), i) >= np.float32(rate)
+        factor = one / (one - x.dtype.type(rate)) if kept else zero
+        mask.flat[i] = factor
+        y.flat[i] = x.flat[i] * factor
+
+
 def _backward_reference(dx, dy, mask):
     np.multiply(dy, mask, out=dx)
 
@@ -63,6 +74,12 @@ def _backward_cpu(dx, dy, mask):
     dx, dy, mask = dx.reshape(dx.size), dy.reshape(dy.size), mask.reshape(mask.size)
     for i in prange(dx.size):
         dx[i] = dy[i] * mask[i]
+
+
+def _backward_cuda(dx, dy, mask):
+    i = cuda.grid(1)
+    if i < dx.size:
+        dx.flat[i] = dy.flat[i] * mask.flat[i]
 
 
 def _forward_cases(random, dtype):
@@ -82,10 +99,18 @@ dropout_forward = Kernel(
     "dropout_forward",
     _forward_reference,
     _forward_cpu,
+    _forward_cuda,
+    grid=a_thread_each,
     flops=lambda y, *_: 2 * y.size,
     cases=_forward_cases,
     outputs=2,
 )
 dropout_backward = Kernel(
-    "dropout_backward", _backward_reference, _backward_cpu, flops=lambda dx, *_: dx.size, cases=_backward_cases
+    "dropout_backward",
+    _backward_reference,
+    _backward_cpu,
+    _backward_cuda,
+    grid=a_thread_each,
+    flops=lambda dx, *_: dx.size,
+    cases=_backward_cases,
 )

@@ -7,7 +7,11 @@ Shape: x (batch, features), t (batch, outputs), inputs (n, features), targets (n
 import numpy as np
 from numba import prange
 
-from nbdl.kernel import Kernel
+from nbdl.kernel import Kernel, cuda
+from nbdl.kernels.blocks import a_block_each_row
+from nbdl.kernels.tile import prefetch
+
+AHEAD = 4  # rows between asking for one and reading it
 
 
 def _reference(x, t, inputs, targets, order, position, offset, scale):
@@ -18,13 +22,28 @@ def _reference(x, t, inputs, targets, order, position, offset, scale):
 
 def _cpu(x, t, inputs, targets, order, position, offset, scale):
     shift, factor, first = x.dtype.type(offset), x.dtype.type(scale), position[0]
-    for i in prange(x.shape[0]):
+    batch, row_bytes = x.shape[0], inputs.shape[1] * inputs.itemsize
+    for i in prange(batch):
         row = order[first + i]
+        if i + AHEAD < batch:  # shuffled rows come from far: ask for one early
+            address = inputs.ctypes.data + order[first + i + AHEAD] * row_bytes
+            for line in range(0, row_bytes, 64):
+                prefetch(address + line)
         source, target = inputs[row], x[i]
         for j in range(target.size):
             target[j] = (x.dtype.type(source[j]) - shift) * factor
         for j in range(t.shape[1]):
             t[i, j] = targets[row, j]
+
+
+def _cuda(x, t, inputs, targets, order, position, offset, scale):
+    shift, factor = x.dtype.type(offset), x.dtype.type(scale)
+    i, first, step = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
+    row = order[position[0] + i]
+    for j in range(first, x.shape[1], step):
+        x[i, j] = (x.dtype.type(inputs[row, j]) - shift) * factor
+    for j in range(first, t.shape[1], step):
+        t[i, j] = targets[row, j]
 
 
 def _cases(random, dtype):
@@ -39,4 +58,19 @@ def _cases(random, dtype):
                 yield np.empty((batch, features), dtype), t, inputs, targets, order, position, 2.0, 0.5
 
 
-gather = Kernel("gather", _reference, _cpu, flops=lambda x, *_: 2 * x.size, cases=_cases, outputs=2)
+def _bytes(x, t, inputs, targets, *_):
+    row = inputs.shape[1] * inputs.dtype.itemsize + targets.shape[1] * targets.dtype.itemsize
+    return x.nbytes + t.nbytes + len(x) * row
+
+
+gather = Kernel(
+    "gather",
+    _reference,
+    _cpu,
+    _cuda,
+    grid=a_block_each_row,
+    flops=lambda x, *_: 2 * x.size,
+    bytes=_bytes,
+    cases=_cases,
+    outputs=2,
+)

@@ -10,11 +10,14 @@ so no logarithm of a rounded zero is ever taken.
 Shape: loss (1), each (batch) the samples' own losses, dz and z (batch, outputs), t like z or (batch) class numbers.
 """
 
+import math
+
 import numpy as np
 from numba import prange
 from numba.extending import register_jitable
 
-from nbdl.kernel import Kernel
+from nbdl.kernel import Kernel, cuda
+from nbdl.kernels.blocks import a_block_each_row, block_max, block_sum, threads_for
 from nbdl.kernels.elementary import exp, sigmoid
 
 
@@ -25,6 +28,15 @@ def _mean(loss, each):
     for i in range(each.size):
         total += each[i]
     loss[0] = total / each.size
+
+
+def _mean_cuda(loss, each, dz, z, t):
+    total = each.dtype.type(0)
+    for i in range(cuda.threadIdx.x, each.size, cuda.blockDim.x):
+        total += each[i]
+    total = block_sum(total, each)
+    if cuda.threadIdx.x == 0:
+        loss[0] = total / each.dtype.type(each.size)
 
 
 def _mse_reference(loss, each, dz, z, t):
@@ -46,6 +58,18 @@ def _mse_cpu(loss, each, dz, z, t):
     _mean(loss, each)
 
 
+def _mse_cuda(loss, each, dz, z, t):
+    i, outputs, first = cuda.blockIdx.x, z.shape[1], cuda.threadIdx.x
+    factor, total = z.dtype.type(2) / z.dtype.type(z.size), z.dtype.type(0)
+    for j in range(first, outputs, cuda.blockDim.x):
+        error = z[i, j] - t[i, j]
+        total += error * error
+        dz[i, j] = factor * error
+    total = block_sum(total, z)
+    if first == 0:
+        each[i] = total / z.dtype.type(outputs)
+
+
 def _mae_reference(loss, each, dz, z, t):
     each[...] = np.abs(z - t).mean(axis=1)
     dz[...] = np.sign(z - t) / z.size
@@ -65,6 +89,18 @@ def _mae_cpu(loss, each, dz, z, t):
     _mean(loss, each)
 
 
+def _mae_cuda(loss, each, dz, z, t):
+    i, outputs, first, zero = cuda.blockIdx.x, z.shape[1], cuda.threadIdx.x, z.dtype.type(0)
+    factor, total = z.dtype.type(1) / z.dtype.type(z.size), zero
+    for j in range(first, outputs, cuda.blockDim.x):
+        error = z[i, j] - t[i, j]
+        total += abs(error)
+        dz[i, j] = math.copysign(factor, error) if error != zero else zero
+    total = block_sum(total, z)
+    if first == 0:
+        each[i] = total / z.dtype.type(outputs)
+
+
 def _bce_reference(loss, each, dz, z, t):
     each[...] = (np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))).mean(axis=1)
     dz[...] = (sigmoid(z) - t) / z.size
@@ -82,6 +118,18 @@ def _bce_cpu(loss, each, dz, z, t):
             dz[i, j] = factor * (sigmoid(x) - t[i, j])
         each[i] = total / outputs
     _mean(loss, each)
+
+
+def _bce_cuda(loss, each, dz, z, t):
+    i, outputs, first, zero = cuda.blockIdx.x, z.shape[1], cuda.threadIdx.x, z.dtype.type(0)
+    factor, total = z.dtype.type(1) / z.dtype.type(z.size), zero
+    for j in range(first, outputs, cuda.blockDim.x):
+        x = z[i, j]
+        total += (zero if x < zero else x) - x * t[i, j] + math.log1p(exp(-abs(x)))
+        dz[i, j] = factor * (sigmoid(x) - t[i, j])
+    total = block_sum(total, z)
+    if first == 0:
+        each[i] = total / z.dtype.type(outputs)
 
 
 def _xent_reference(loss, each, dz, z, t):
@@ -114,6 +162,24 @@ def _xent_cpu(loss, each, dz, z, t):
     _mean(loss, each)
 
 
+def _xent_cuda(loss, each, dz, z, t):
+    i, classes, first, step = cuda.blockIdx.x, z.shape[1], cuda.threadIdx.x, cuda.blockDim.x
+    zero, share = z.dtype.type(0), z.dtype.type(1) / z.dtype.type(z.shape[0])
+    highest = z[i, 0]
+    for j in range(first, classes, step):
+        highest = max(highest, z[i, j])
+    highest = block_max(highest, z)
+    total = zero
+    for j in range(first, classes, step):
+        dz[i, j] = exp(z[i, j] - highest)
+        total += dz[i, j]
+    total = block_sum(total, z)
+    for j in range(first, classes, step):
+        dz[i, j] = dz[i, j] * (share / total) - (share if j == t[i] else zero)
+    if first == 0:
+        each[i] = math.log(total) - (z[i, t[i]] - highest)
+
+
 def _values(random, dtype, low=None):
     for shape in ((1, 1), (1, 5), (7, 3), (33, 20)):
         z = 3 * random.standard_normal(shape).astype(dtype)
@@ -122,19 +188,28 @@ def _values(random, dtype, low=None):
 
 
 def _classes(random, dtype):
-    for shape in ((1, 2), (7, 3), (33, 100)):
+    for shape in ((1, 2), (7, 3), (33, 100), (2, 300)):
         z = 5 * random.standard_normal(shape).astype(dtype)
         t = random.integers(0, shape[1], shape[0])
         yield np.empty(1, dtype), np.empty(len(z), dtype), np.empty_like(z), z, t
 
 
-def _kernel(name, reference, cpu, flops, cases):
-    return Kernel(name, reference, cpu, flops=lambda loss, each, dz, z, t: flops * z.size, cases=cases, outputs=3)
+def _kernel(name, reference, cpu, each_cuda, flops, cases):
+    return Kernel(
+        name,
+        reference,
+        cpu,
+        (each_cuda, _mean_cuda),
+        grid=(lambda loss, each, dz, z, t: a_block_each_row(z), lambda loss, each, *_: (1, threads_for(each.size))),
+        flops=lambda loss, each, dz, z, t: flops * z.size,
+        cases=cases,
+        outputs=3,
+    )
 
 
-mean_squared_error = _kernel("mean_squared_error", _mse_reference, _mse_cpu, 4, _values)
-mean_absolute_error = _kernel("mean_absolute_error", _mae_reference, _mae_cpu, 4, _values)
+mean_squared_error = _kernel("mean_squared_error", _mse_reference, _mse_cpu, _mse_cuda, 4, _values)
+mean_absolute_error = _kernel("mean_absolute_error", _mae_reference, _mae_cpu, _mae_cuda, 4, _values)
 binary_cross_entropy = _kernel(
-    "binary_cross_entropy", _bce_reference, _bce_cpu, 9, lambda random, dtype: _values(random, dtype, low=0)
+    "binary_cross_entropy", _bce_reference, _bce_cpu, _bce_cuda, 9, lambda random, dtype: _values(random, dtype, low=0)
 )
-softmax_cross_entropy = _kernel("softmax_cross_entropy", _xent_reference, _xent_cpu, 6, _classes)
+softmax_cross_entropy = _kernel("softmax_cross_entropy", _xent_reference, _xent_cpu, _xent_cuda, 6, _classes)

@@ -11,7 +11,8 @@ from numba import prange, types
 from numba.core.ccallback import CFunc
 from numba.extending import overload, register_jitable
 
-from nbdl.kernel import Kernel, cache_on_disk, compile_, threads, twin
+from nbdl.kernel import Kernel, cache_on_disk, compile_, cuda, threads, twin
+from nbdl.kernels.blocks import EACH, a_block_each_tile, multiply_tile, tile_column, tile_row
 from nbdl.kernels.tile import (
     DEPTH,
     DOT_COLUMNS,
@@ -224,6 +225,16 @@ def _cpu(c, a, b):
         multiply(c[i0:i1, j0:j1], a[i0:i1], b[:, j0:j1], 1, 0)
 
 
+def _cuda(c, a, b):
+    sums = cuda.local.array((EACH, EACH), c.dtype)
+    multiply_tile(sums, a, b)
+    for r in range(EACH):
+        for s in range(EACH):
+            i, j = tile_row(r), tile_column(s)
+            if i < c.shape[0] and j < c.shape[1]:
+                c[i, j] = sums[r, s]
+
+
 def _cases(random, dtype):
     for m, k, n in [(1, 1, 1), (3, 5, 7), (17, 300, 33), (64, 64, 64), (1, 70, 300), (2, 513, 16), (40, 1, 50)]:
         a, b = (random.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n)))
@@ -234,7 +245,7 @@ def _flops(c, a, b):
     return 2 * c.shape[0] * c.shape[1] * a.shape[1]
 
 
-matmul = Kernel("matmul", _reference, _cpu, flops=_flops, cases=_cases)
+matmul = Kernel("matmul", _reference, _cpu, _cuda, grid=a_block_each_tile, flops=_flops, cases=_cases)
 
 
 def _reference_transposed(c, a, b):
@@ -250,11 +261,27 @@ def _cpu_transposed(c, a, b):
         multiply_transposed(c[i0:i1, j0:j1], a[i0:i1], b[j0:j1], 1, 0, m)
 
 
+def _cuda_transposed(c, a, b):
+    sums = cuda.local.array((EACH, EACH), c.dtype)
+    multiply_tile(sums, a, b.T)
+    for r in range(EACH):
+        for s in range(EACH):
+            i, j = tile_row(r), tile_column(s)
+            if i < c.shape[0] and j < c.shape[1]:
+                c[i, j] = sums[r, s]
+
+
 def _cases_transposed(random, dtype):
     for c, a, b in _cases(random, dtype):
         yield c, a, np.ascontiguousarray(b.T)
 
 
 matmul_transposed = Kernel(
-    "matmul_transposed", _reference_transposed, _cpu_transposed, flops=_flops, cases=_cases_transposed
+    "matmul_transposed",
+    _reference_transposed,
+    _cpu_transposed,
+    _cuda_transposed,
+    grid=a_block_each_tile,
+    flops=_flops,
+    cases=_cases_transposed,
 )
