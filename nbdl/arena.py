@@ -51,6 +51,7 @@ class Arena:
         self.places: dict[str, slice] = {}
         self.size = 0
         self.flat: Any = None
+        self.on_device = False
         self._views: dict[str, Any] = {}
 
     def reserve(self, name: str, shape: tuple[int, ...]) -> None:
@@ -66,7 +67,8 @@ class Arena:
     def allocate(self, device: str = "cpu") -> "Arena":
         """Make the vector, filled with zeros, on the host or (device "cuda") on the GPU."""
         check_memory(self.nbytes, self.what)
-        if device == "cuda":
+        self.on_device = device == "cuda"
+        if self.on_device:
             from nbdl.cuda import to_device
 
             self.flat = to_device(np.zeros(self.size, self.dtype))
@@ -80,6 +82,17 @@ class Arena:
 
     def __getitem__(self, name: str):
         return self._views[name]
+
+    def read(self, name: str) -> np.ndarray:
+        """A copy of one view, on the host."""
+        return self[name].copy_to_host() if self.on_device else self[name].copy()
+
+    def write(self, name: str, values: np.ndarray) -> None:
+        """Fill one view from the host."""
+        if self.on_device:
+            self[name].copy_to_device(np.ascontiguousarray(values, self.dtype))
+        else:
+            self[name][...] = values
 
     def __iter__(self):
         return iter(self._views)

@@ -42,12 +42,13 @@ class Checkpoint:
         if training.model.parameters.shapes != self.model.parameters.shapes:
             raise NbdlError("the checkpoint is of another network: its parameters have other names or shapes.")
         training.model.parameters.flat[:] = self.model.parameters.flat
+        training.send()
         for name, arena in zip(training.optimizer.states, training.state, strict=True):
             for parameter in arena:
                 key = f"{name}/{parameter}"
                 if key not in self.states:
                     raise NbdlError(f"the checkpoint has no {key}: it was trained with {self.optimizer.name}.")
-                arena[parameter][...] = self.states[key]
+                arena.write(parameter, self.states[key])
         training.resume(self.counters)
 
 
@@ -57,9 +58,9 @@ def save_checkpoint(path: str | os.PathLike, training: Training, extra: dict[str
 
     training.fetch()
     model = training.model
-    tensors = {name: np.ascontiguousarray(model.parameters[name]) for name in model.parameters}
+    tensors = {name: model.parameters.read(name) for name in model.parameters}
     for name, arena in zip(training.optimizer.states, training.state, strict=True):
-        tensors |= {f"{name}/{parameter}": np.ascontiguousarray(arena[parameter]) for parameter in arena}
+        tensors |= {f"{name}/{parameter}": arena.read(parameter) for parameter in arena}
     about = {
         "format": FORMAT,
         "layers": [describe_layer(layer) for layer in model.layers],

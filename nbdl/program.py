@@ -5,6 +5,7 @@ A step walks the list. Nothing is decided, looked up or allocated inside it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,13 @@ class Data:
     @property
     def flat_targets(self):
         return np.ascontiguousarray(self.targets.reshape(len(self.targets), -1))
+
+    @cached_property
+    def on_device(self) -> tuple[Any, Any]:
+        """Flat inputs and targets on the GPU, copied once for all programs."""
+        from nbdl.cuda import to_device
+
+        return to_device(self.flat_inputs), to_device(self.flat_targets)
 
 
 def fit_targets(data: Data, loss: Loss, outputs: int, dtype) -> Data:
@@ -117,7 +125,7 @@ class Program:
         if backend == "cuda":
             from nbdl.cuda import to_device
 
-            inputs, targets = to_device(inputs), to_device(targets)
+            inputs, targets = data.on_device
             labels = to_device(labels) if loss.takes_classes else labels
         self.labels = labels
         arguments = memory["x"].reshape(batch, -1), labels, inputs, targets, order, position, data.offset, data.scale

@@ -149,7 +149,7 @@ class Training:
         from nbdl.cuda import to_device
 
         self._parameters = self._like("The parameters")
-        self._parameters.flat.copy_to_device(self.model.parameters.flat)
+        self.send()
         if self._fused:
             self.gradients = self._parameters
         for name in ("_numbers", "_blend", "_counter", "_order", "_position"):
@@ -252,7 +252,11 @@ class Training:
             if not steady:
                 rate = optimizer.learning_rate * factor(self.updates)
                 self._set_numbers(rate)
-            position[0], counter[1] = self.position, self.updates
+            if device:
+                position.copy_to_device(np.array([self.position], np.int64))
+                counter.copy_to_device(np.array([self.seed, self.updates], np.uint64))
+            else:
+                position[0], counter[1] = self.position, self.updates
             for run, arguments in calls:
                 run(*arguments)
             loss = float(loss_of_batch.copy_to_host()[0] if device else loss_of_batch[0])
@@ -284,6 +288,11 @@ class Training:
             target.copy_to_device(np.array(numbers, self.model.dtype))
         else:
             target[:] = numbers
+
+    def send(self) -> None:
+        """Take the model's parameters to the GPU, after something else than this training has changed them."""
+        if self._on_device:
+            self._parameters.flat.copy_to_device(self.model.parameters.flat)
 
     def fetch(self) -> None:
         """Bring the parameters home from the GPU, so that the model can be evaluated and saved."""
