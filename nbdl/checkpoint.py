@@ -52,13 +52,21 @@ class Checkpoint:
         training.resume(self.counters)
 
 
-def save_checkpoint(path: str | os.PathLike, training: Training, extra: dict[str, Any] | None = None) -> None:
-    """Write a training and its network to a safetensors file, whole or not at all. `extra` must be JSON."""
+def save_checkpoint(
+    path: str | os.PathLike,
+    training: Training,
+    extra: dict[str, Any] | None = None,
+    tensors: dict[str, np.ndarray] | None = None,
+) -> None:
+    """Write a training and its network to a safetensors file, whole or not at all.
+
+    The caller may add `extra`, which must be JSON, and `tensors` whose names hold a slash.
+    """
     from safetensors.numpy import save
 
     training.fetch()
     model = training.model
-    tensors = {name: model.parameters.read(name) for name in model.parameters}
+    tensors = {**(tensors or {}), **{name: model.parameters.read(name) for name in model.parameters}}
     for name, arena in zip(training.optimizer.states, training.state, strict=True):
         tensors |= {f"{name}/{parameter}": arena.read(parameter) for parameter in arena}
     about = {

@@ -16,6 +16,7 @@ from functools import cache
 import numba
 import numpy as np
 
+from nbdl.errors import NbdlError
 from nbdl.kernel import Compilation, Kernel, compilations
 from nbdl.kernels import elementary
 
@@ -109,8 +110,18 @@ def _probe(x):
     x[0] = x[0] + x[0]
 
 
+def _require() -> None:
+    usable, reason = available()
+    if not usable:
+        raise NbdlError(f"backend 'cuda' cannot run here: {reason}. Choose auto, numpy, serial or parallel.")
+
+
 def to_device(array: np.ndarray):
-    """A copy of a host array in device memory; slices and reshapes of the copy are views of it."""
+    """A copy of a host array in device memory; slices and reshapes of the copy are views of it.
+
+    Raises NbdlError, with the reason, where there is no device.
+    """
+    _require()
     return _cuda().to_device(np.ascontiguousarray(array))
 
 
@@ -162,7 +173,11 @@ def _twin(function: Callable, space: dict, origins: dict) -> Callable:
 
 
 def launcher(kernel: Kernel, arguments: tuple) -> Callable[..., None]:
-    """A function that launches the kernel on the device, compiled and with grids for the types and shapes of these."""
+    """A function that launches the kernel on the device, compiled and with grids for the types and shapes of these.
+
+    Raises NbdlError, with the reason, where there is no device.
+    """
+    _require()
     compiled = _compiled(kernel)
     grids = [grid(*arguments) for grid in kernel.grid]
     if not simulated():

@@ -11,7 +11,7 @@ from numba import prange
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, _forward_reference, activate
 from nbdl.kernels.blocks import EACH, LINE, TILE, a_block_each_tile, multiply_tile, tile_column, tile_row
-from nbdl.kernels.matmul import cut, multiply, multiply_transposed, piece
+from nbdl.kernels.matmul import GRAIN, cut, multiply, multiply_transposed, piece
 
 
 def _reference(y, x, w, b, activation):
@@ -23,7 +23,7 @@ def _cpu(y, x, w, b, activation):
     rows, columns = cut(batch, units, threads())
     for part in prange(rows * columns):
         i0, i1 = piece(part // columns, rows, batch, 1)
-        j0, j1 = piece(part % columns, columns, units, 16)
+        j0, j1 = piece(part % columns, columns, units, GRAIN)
         multiply(y[i0:i1, j0:j1], x[i0:i1], w[:, j0:j1], 1, 0)
         for i in range(i0, i1):  # while the rows are still in the cache
             row, bias = y[i, j0:j1], b[j0:j1]
@@ -55,7 +55,7 @@ def _input_cpu(dx, dz, w):
     rows, columns = cut(batch, inputs, threads())
     for part in prange(rows * columns):
         i0, i1 = piece(part // columns, rows, batch, 1)
-        j0, j1 = piece(part % columns, columns, inputs, 16)
+        j0, j1 = piece(part % columns, columns, inputs, GRAIN)
         multiply_transposed(dx[i0:i1, j0:j1], dz[i0:i1], w[j0:j1], 1, 0, batch)
 
 
@@ -87,11 +87,13 @@ def _weights_cpu(dw, db, x, dz, blend):
     rows, columns = cut(inputs, units, threads())
     for part in prange(rows * columns):
         i0, i1 = piece(part // columns, rows, inputs, 1)
-        j0, j1 = piece(part % columns, columns, units, 16)
+        j0, j1 = piece(part % columns, columns, units, GRAIN)
         if batch == 1:  # an outer product: bound by memory, so walk it row after row
             error = dz[0, j0:j1]
             for i in range(i0, i1):
                 row, factor = dw[i, j0:j1], scale * x[0, i]
+                if factor == 0 and keep == 1:  # an input of 0 moves no weight: most pixels of a digit are 0
+                    continue
                 if keep == 0:
                     for j in range(row.size):
                         row[j] = factor * error[j]

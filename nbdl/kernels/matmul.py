@@ -32,7 +32,8 @@ from nbdl.kernels.tile import (
 )
 
 ROWS = 24 * HEIGHT  # rows of A between two packings of B: with DEPTH columns they stay in the second-level cache
-PACK_TILES = 3  # with fewer tiles above each other, copying B costs more than its scattered rows
+PACK_TILES = 5  # with fewer tiles above each other, copying B costs more than its scattered rows
+GRAIN = 32  # columns are dealt to threads in whole tiles
 TRANSPOSE_ROWS = 12  # from this many rows on, copying a transposed B into panels beats products along k
 
 
@@ -199,10 +200,14 @@ def _multiply_transposed(c, a, b, scale, keep, rows):
 
 @register_jitable
 def cut(m, n, parts):
-    """How many pieces (rows, columns) a product of m x n should be cut into for `parts` threads."""
-    if m >= parts * HEIGHT or m >= n:
-        return max(1, min(parts, (m + 3) // 4)), 1
-    return 1, max(1, min(parts, n // 16))
+    """How many pieces (rows, columns) a product of m x n should be cut into for `parts` threads.
+
+    Columns first: the forward and the backward pass of a layer then give each core the same columns of its weights, and
+    no weight travels between the cores' caches.
+    """
+    if n >= parts * GRAIN or n >= m:
+        return 1, max(1, min(parts, n // GRAIN))
+    return max(1, min(parts, (m + 3) // 4)), 1
 
 
 @register_jitable
@@ -221,7 +226,7 @@ def _cpu(c, a, b):
     rows, columns = cut(m, n, threads())
     for part in prange(rows * columns):
         i0, i1 = piece(part // columns, rows, m, 1)
-        j0, j1 = piece(part % columns, columns, n, 16)
+        j0, j1 = piece(part % columns, columns, n, GRAIN)
         multiply(c[i0:i1, j0:j1], a[i0:i1], b[:, j0:j1], 1, 0)
 
 
@@ -257,7 +262,7 @@ def _cpu_transposed(c, a, b):
     rows, columns = cut(m, n, threads())
     for part in prange(rows * columns):
         i0, i1 = piece(part // columns, rows, m, 1)
-        j0, j1 = piece(part % columns, columns, n, 16)
+        j0, j1 = piece(part % columns, columns, n, GRAIN)
         multiply_transposed(c[i0:i1, j0:j1], a[i0:i1], b[j0:j1], 1, 0, m)
 
 

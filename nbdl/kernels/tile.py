@@ -425,6 +425,23 @@ def stack_panel(typingctx, like):
 
 
 @intrinsic
+def prefetch(typingctx, address):
+    """Ask for the cache line at an address that will be read soon."""
+    signature = types.void(types.intp)
+
+    def codegen(context, builder, signature, arguments):
+        byte = ir.IntType(8).as_pointer()
+        parameters = [byte, ir.IntType(32), ir.IntType(32), ir.IntType(32)]
+        function = ir.FunctionType(ir.VoidType(), parameters)
+        hint = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
+        flags = [ir.Constant(ir.IntType(32), value) for value in (0, 3, 1)]  # to read, keep close, data
+        builder.call(hint, [builder.inttoptr(arguments[0], byte), *flags])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def vector_lanes(typingctx, like):
     """Elements of one vector register for elements like `like`."""
     element = _element(like)

@@ -1,0 +1,1 @@
+"""The commands of `nbdl`, one module each."""

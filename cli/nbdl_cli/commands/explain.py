@@ -1,0 +1,84 @@
+"""`nbdl explain`: the program of a demo, call by call."""
+
+import click
+
+from nbdl_cli.options import data_options, descent_options, json_option, machine_options, model_options
+
+
+@click.command()
+@click.argument("demo", required=False, metavar="[DEMO]")
+@data_options
+@model_options
+@click.option("--batch-size", "batch", metavar="N|full", help="Examples an update.")
+@descent_options
+@machine_options
+@json_option
+def command(threads, as_json, **wishes):
+    """Show every kernel call of one training step: which variant runs on which shapes, and what it costs."""
+    from nbdl.training import set_threads
+    from nbdl_cli import console
+    from nbdl_cli.experiment import Wishes, plan
+
+    set_threads(threads)
+    experiment = plan(Wishes(**wishes))
+    training = experiment.training(experiment.model())
+    phases = [
+        ("gather", training.program.gather),
+        ("forward", training.program.forward),
+        ("loss", training.program.loss),
+        ("backward", training.program.backward),
+    ]
+    shown = sum(len(calls) for _, calls in phases)
+    phases.append(("update", training.calls[shown:]))
+    rows = [
+        {
+            "phase": phase,
+            "layer": call.label,
+            "kernel": call.kernel.name,
+            "variant": call.variant,
+            "shapes": [list(a.shape) for a in call.arguments if hasattr(a, "shape")],
+            "flops": call.flops,
+            "bytes": call.bytes,
+        }
+        for phase, calls in phases
+        for call in calls
+    ]
+    fused = not phases[-1][1]
+    if as_json:
+        document = {"schema": "nbdl.explain/1", "experiment": experiment.summary(), "calls": rows}
+        console.emit_json({**document, "update_in_backward": fused, "flops": training.flops})
+        return
+    _draw(console.out(), experiment, training, rows, fused)
+
+
+def _draw(out, experiment, training, rows, fused):
+    from rich.table import Table
+
+    from nbdl_cli.drawing import figures
+
+    table = Table(title=f"one step of {experiment.demo.name}, batch {training.batch}", title_justify="left")
+    for name in ("phase", "layer", "kernel", "variant", "shapes"):
+        table.add_column(name, overflow="fold")
+    for name in ("FLOPs", "bytes", "FLOPs a byte"):
+        table.add_column(name, justify="right")
+    before = None
+    for row in rows:
+        shapes = " ".join("×".join(map(str, shape)) for shape in row["shapes"])
+        table.add_row(
+            row["phase"] if row["phase"] != before else "",
+            row["layer"],
+            row["kernel"],
+            row["variant"],
+            shapes,
+            figures.count(row["flops"]),
+            figures.size(row["bytes"]),
+            f"{row['flops'] / max(1, row['bytes']):.2f}",
+        )
+        before = row["phase"]
+    out.print(table)
+    if fused:
+        out.print(
+            " The update has no line of its own: in plain gradient descent the backward pass of each layer writes"
+            " w - rate × gradient straight into the weights."
+        )
+    out.print(f" {figures.count(training.flops)} FLOPs a step. Shapes: outputs first, then inputs.")

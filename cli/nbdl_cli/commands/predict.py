@@ -1,0 +1,106 @@
+"""`nbdl predict`: what a saved network says about examples it has not learnt from."""
+
+import click
+
+from nbdl_cli.options import json_option
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path())
+@click.option("--dataset", metavar="NAME|FILE", help="Other data than the network was trained on.")
+@click.option("--label", metavar="COLUMN", help="Column of a .csv file that holds the truth.")
+@click.option("--values", metavar="A,B,...", help="One example, typed in.")
+@click.option("--index", type=int, multiple=True, metavar="N", help="Number of a test example; may be repeated.")
+@click.option("--count", type=click.IntRange(1, 1000), default=6, show_default=True, help="Test examples to show.")
+@json_option
+def command(checkpoint, dataset, label, values, index, count, as_json):
+    """Show what the network in CHECKPOINT says about test examples, and how sure it is."""
+    import numpy as np
+
+    from nbdl import load_checkpoint, predict
+    from nbdl.errors import NbdlError
+    from nbdl_cli import console
+
+    saved = load_checkpoint(checkpoint)
+    about = saved.extra.get("experiment")
+    if about is None:
+        raise NbdlError(f"{checkpoint} was not written by `nbdl train --save`: it does not say what its inputs mean.")
+    data = about["dataset"]
+    shape = saved.model.input_shape
+    truth = None
+    if values is not None:
+        try:
+            numbers = np.array([float(value) for value in values.split(",")], np.float32)
+        except ValueError:
+            raise NbdlError(f"--values {values!r}: expected numbers with commas between them.") from None
+        if numbers.size != np.prod(shape):
+            raise NbdlError(f"--values holds {numbers.size} numbers; this network takes {int(np.prod(shape))}.")
+        inputs, chosen = numbers.reshape(1, *shape), [0]
+    else:
+        from nbdl_datasets import load
+
+        options = {"label": label} if label else {}
+        found = load(dataset or data["name"], seed=about["seed"], **options)
+        if found.input_shape != shape:
+            raise NbdlError(
+                f"{found.name} has samples of shape {found.input_shape}; the network in {checkpoint} takes {shape}."
+            )
+        n = len(found.test)
+        chosen = list(index) or list(range(min(count, n)))
+        wrong = [i for i in chosen if not 0 <= i < n]
+        if wrong:
+            raise NbdlError(f"--index {wrong[0]}: the test examples are numbered 0 to {n - 1}.")
+        inputs, truth = found.test.inputs[chosen], found.test.targets[chosen]
+
+    outputs = predict(saved.model, inputs, saved.loss, offset=data["offset"], scale=data["scale"])
+    names = data["classes"] or None
+    document = {"schema": "nbdl.predict/1", "checkpoint": str(checkpoint), "predictions": []}
+    for row, number in enumerate(chosen):
+        entry = {"index": number}
+        if saved.loss.classifies:
+            p = saved.loss.probabilities(outputs[row : row + 1])[0]
+            entry |= {"prediction": int(p.argmax()), "class": names[int(p.argmax())], "probabilities": p.tolist()}
+        else:
+            entry |= {"prediction": outputs[row].tolist()}
+        entry["truth"] = None if truth is None else truth[row].tolist()
+        document["predictions"].append(entry)
+    if as_json:
+        console.emit_json(document)
+        return
+    _draw(console.out(), document["predictions"], inputs, data, names)
+
+
+def _draw(out, predictions, inputs, data, names):
+    from rich.columns import Columns
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from nbdl_cli.drawing import figures
+    from nbdl_cli.drawing.image import Image
+
+    if names is None:
+        table = Table("example", "prediction", "truth")
+        for entry in predictions:
+            truth = "" if entry["truth"] is None else ", ".join(f"{v:.4g}" for v in entry["truth"])
+            table.add_row(str(entry["index"]), ", ".join(f"{v:.4g}" for v in entry["prediction"]), truth)
+        out.print(table)
+        return
+    cards = []
+    for entry, sample in zip(predictions, inputs, strict=True):
+        p = entry["probabilities"]
+        lines = Text()
+        for k in sorted(range(len(p)), key=lambda k: -p[k])[:3]:
+            lines.append(f"{names[k]:>10.10} {'█' * round(12 * p[k]):<12} {figures.percent(p[k])}\n")
+        verdict = Text(f"example {entry['index']}: ")
+        if entry["truth"] is None:
+            verdict.append(names[entry["prediction"]], "bold")
+        else:
+            right = entry["truth"] == entry["prediction"]
+            verdict.append("right" if right else f"wrong, it is {names[entry['truth']]}", "green" if right else "red")
+        parts = [verdict]
+        if data["kind"] == "image":
+            top = float(sample.max()) or 1.0
+            parts.append(Image(sample.astype("float32") / top))
+        cards.append(Group(*parts, lines))
+    out.print(Columns(cards, padding=(0, 3)))

@@ -1,0 +1,56 @@
+"""`nbdl train`: train a demo or your own data, and watch it learn."""
+
+import click
+
+from nbdl_cli.options import (
+    METHODS,
+    budget_options,
+    data_options,
+    descent_options,
+    json_option,
+    machine_options,
+    model_options,
+)
+
+
+@click.command()
+@click.argument("demo", required=False, metavar="[DEMO]")
+@data_options
+@model_options
+@click.option("--method", type=METHODS, help="How many examples an update: one, some, all.")
+@click.option("--batch-size", "batch", metavar="N|full", help="Examples an update, instead of --method.")
+@click.option("--learning-rate", "--lr", "rate", type=float, metavar="RATE", help="Length of a step downhill.")
+@descent_options
+@budget_options
+@click.option("--patience", type=click.IntRange(min=1), metavar="N", help="Stop after N epochs without improvement.")
+@machine_options
+@click.option("--save", type=click.Path(dir_okay=False), metavar="FILE", help="Keep the network (.safetensors).")
+@click.option("--resume", type=click.Path(), metavar="FILE", help="Go on with a saved run, bit for bit.")
+@click.option("--log", type=click.Path(dir_okay=False), metavar="FILE", help="Write a JSON line for each epoch.")
+@json_option
+@click.option("--quiet", is_flag=True, help="Print only the result.")
+@click.option("--profile", is_flag=True, help="Show where the time of a step goes.")
+def command(threads, save, resume, log, as_json, quiet, profile, patience, **wishes):
+    """Train a network and watch it learn.
+
+    DEMO is digits (when left out), xor, moons, spiral, regression, mnist-mlp or fashion-mlp; see `nbdl models`.
+
+    \b
+    nbdl train                               handwritten digits
+    nbdl train spiral --layers 32,tanh       another network
+    nbdl train --dataset my.csv --label price
+    """
+    from nbdl_cli.experiment import Wishes
+    from nbdl_cli.run import Run
+
+    Run(
+        Wishes(**wishes),
+        threads=threads,
+        save=save,
+        resume=resume,
+        log=log,
+        as_json=as_json,
+        quiet=quiet,
+        profile=profile,
+        patience=patience,
+    ).go()

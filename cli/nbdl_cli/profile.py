@@ -1,0 +1,49 @@
+"""`--profile`: each kernel call of a step, timed in its place in the step."""
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from nbdl_cli.drawing import figures
+
+if TYPE_CHECKING:
+    from nbdl import Training
+    from nbdl.kernel import Call
+
+ROUNDS = 200
+
+
+def measure(training: "Training") -> "list[tuple[Call, float]]":
+    """Median seconds of each call over many steps on the same batch. The parameters are put back afterwards."""
+    import numpy as np
+
+    calls = training.calls
+    kept = [arena.flat.copy() for arena in (training.parameters, *training.state)]
+    times = np.empty((ROUNDS, len(calls) + 1))
+    for row in times:
+        for number, call in enumerate(calls):
+            row[number] = perf_counter()
+            call.run(*call.arguments)
+        row[-1] = perf_counter()
+    for arena, values in zip((training.parameters, *training.state), kept, strict=True):
+        arena.flat[:] = values
+    return [(call, float(s)) for call, s in zip(calls, np.median(np.diff(times, axis=1), axis=0), strict=True)]
+
+
+def profile_table(training: "Training", peak: float | None) -> Table:
+    """Where the time of one step goes, call by call, beside what the machine could do."""
+    spent = measure(training)
+    total = sum(seconds for _, seconds in spent)
+    table = Table(title=f"one step of {training.batch} examples: {figures.seconds(total)}", title_justify="left")
+    for name in ("layer", "kernel", "variant"):
+        table.add_column(name, overflow="fold")
+    for name in ("time", "share", "GFLOP/s", "GB/s") + (("of peak",) if peak else ()):
+        table.add_column(name, justify="right")
+    for call, seconds in spent:
+        row = [call.label, call.kernel.name, call.variant, figures.seconds(seconds), figures.percent(seconds / total)]
+        row += [f"{call.flops / seconds / 1e9:.1f}", f"{call.bytes / seconds / 1e9:.1f}"]
+        if peak:
+            row.append(figures.percent(call.flops / seconds / peak))
+        table.add_row(*row)
+    return table

@@ -1,0 +1,327 @@
+"""One `nbdl train` from start to end: plan, compile, train, save, report."""
+
+import json
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, fields
+from typing import Any
+
+import click
+
+from nbdl.errors import NbdlError
+from nbdl_cli.experiment import Experiment, Wishes, environment, plan
+from nbdl_cli.interrupt import Interruptible
+
+SAVE_EVERY = 10.0  # seconds between two saves of a long run
+SCHEMA = "nbdl.train/1"
+
+
+class Run:
+    """The state of one command; `go` does everything."""
+
+    def __init__(
+        self,
+        wishes: Wishes,
+        *,
+        threads: int | None,
+        save: str | None,
+        resume: str | None,
+        log: str | None,
+        as_json: bool,
+        quiet: bool,
+        profile: bool,
+        patience: int | None,
+    ):
+        from nbdl_cli import console
+
+        self.wishes, self.save, self.resume, self.log = wishes, save, resume, log
+        self.as_json, self.quiet, self.profile, self.patience = as_json, quiet, profile, patience
+        self._threads_wanted = threads
+        self.out, self.err = console.out(), console.err()
+        self.talks = not (as_json or quiet)
+        self.status = None
+
+    def go(self) -> None:
+        from nbdl.history import History
+        from nbdl.training import Diverged, set_threads
+
+        checkpoint = self._read_checkpoint()
+        self.threads = set_threads(self._threads_wanted)
+        self._check_places()
+        self.history = History.from_data(checkpoint.extra["history"]) if checkpoint else History()
+        self.experiment = self._plan()
+        if self.talks:
+            from nbdl_cli import report
+
+            self.out.print(report.header(self.experiment))
+        self._prepare(checkpoint)
+        self._log_line({"schema": SCHEMA, **self.experiment.summary()}, first=checkpoint is None)
+        diverged = None
+        with Interruptible() as interrupt:
+            try:
+                self._train(interrupt)
+            except Diverged as error:
+                diverged = error
+        if interrupt.asked:
+            self._stop_for_interrupt()
+        if diverged is not None:
+            self._report_diverged(diverged)
+        self.training.fetch()
+        if self.stopping is not None:
+            self.stopping.restore(self.model)
+        if self.save:
+            self._save()
+        self._report()
+
+    # -- before ------------------------------------------------------------------------------------------------------
+
+    def _read_checkpoint(self):
+        if not self.resume:
+            return None
+        from nbdl import load_checkpoint
+
+        checkpoint = load_checkpoint(self.resume)
+        if "wishes" not in checkpoint.extra:
+            raise NbdlError(f"{self.resume} was not written by `nbdl train --save`, so it cannot be resumed here.")
+        kept = Wishes(**checkpoint.extra["wishes"])
+        free = {"epochs", "updates", "examples", "seconds", "backend"}
+        defaults = Wishes()
+        changed = [
+            field.name
+            for field in fields(Wishes)
+            if field.name not in free
+            and getattr(self.wishes, field.name) not in (getattr(defaults, field.name), getattr(kept, field.name))
+        ]
+        if changed:
+            raise NbdlError(
+                f"a resumed run keeps its settings: leave out {', '.join(changed)}, or start anew without --resume."
+            )
+        budget = {n: getattr(self.wishes, n) for n in ("epochs", "updates", "examples", "seconds")}
+        if all(value is None for value in budget.values()):
+            budget = {name: getattr(kept, name) for name in budget}
+        self.wishes = Wishes(**{**asdict(kept), **budget, "backend": self.wishes.backend})
+        return checkpoint
+
+    def _check_places(self) -> None:
+        """Find out now, not after the training, that a file cannot be written."""
+        import os
+        from pathlib import Path
+
+        for option, path in (("--save", self.save), ("--log", self.log)):
+            if path is None:
+                continue
+            folder = Path(path).resolve().parent
+            if not folder.is_dir():
+                raise NbdlError(f"{option} {path}: there is no folder {folder}; make it first.")
+            if not os.access(folder, os.W_OK):
+                raise NbdlError(f"{option} {path}: the folder {folder} is read-only; choose another place.")
+
+    def _plan(self) -> Experiment:
+        from nbdl_cli.download import progress
+
+        with progress(self.err if self.talks else None) as report:
+            return plan(self.wishes, report)
+
+    def _prepare(self, checkpoint) -> None:
+        from nbdl import EarlyStopping
+        from nbdl.kernel import compilations
+
+        if self.wishes.backend == "cuda":
+            from nbdl.cuda import available
+
+            works, reason = available()
+            if not works:
+                raise NbdlError(f"backend cuda cannot be used: {reason} Leave --backend out to use the processor.")
+        self.model = self.experiment.model()
+        start = time.perf_counter()
+        first = len(compilations)
+        with self._compiling() as announce:
+            self.training = self.experiment.training(self.model, announce)
+            data = self.experiment.dataset
+            self.validation = (
+                self.experiment.evaluation(self.model, data.validation, announce) if len(data.validation) else None
+            )
+            self.testing = self.experiment.evaluation(self.model, data.test, announce) if len(data.test) else None
+        self.compile_seconds = time.perf_counter() - start
+        compiled = [c for c in compilations[first:] if not c.cached]
+        self.stopping = EarlyStopping(self.patience) if self.patience else None
+        if checkpoint:
+            checkpoint.restore(self.training)
+            self._restore_stopping(checkpoint)
+        if self.talks:
+            from nbdl_cli import report
+
+            if compiled:
+                seconds = f"{self.compile_seconds:.1f} s"
+                self.err.print(f" compiled {len(compiled)} kernels for this processor in {seconds}; next time they are there at once", style="dim")
+            self.out.print(report.model_table(self.model, self.training))
+            if checkpoint:
+                self.out.print(f" resumed after {self.training.updates} updates", style="dim")
+
+    def _compiling(self):
+        if not self.talks:
+            return nullcontext(None)
+        if not self.err.is_terminal:
+            first = []
+
+            def tell(name: str) -> None:
+                if not first:
+                    first.append(name)
+                    self.err.print(" compiling kernels for this processor (once) ...", style="dim")
+
+            return nullcontext(tell)
+        status = self.err.status("preparing", spinner="dots")
+
+        class Announce:
+            def __enter__(self):
+                status.__enter__()
+                return lambda name: status.update(f"compiling {name} for this processor (once)")
+
+            def __exit__(self, *error):
+                return status.__exit__(*error)
+
+        return Announce()
+
+    # -- during ------------------------------------------------------------------------------------------------------
+
+    def _train(self, interrupt: Interruptible) -> None:
+        saved = time.monotonic()
+        if self._already_done():
+            return
+        with self._screen() as screen:
+            for epoch in self.history.record(self.training, self.validation, lambda step: interrupt.asked):
+                self._log_line(asdict(epoch))
+                screen(epoch)
+                if self.save and time.monotonic() - saved > SAVE_EVERY:
+                    self._save()
+                    saved = time.monotonic()
+                if self.stopping is not None:
+                    self.training.fetch()
+                    if self.stopping.stops(epoch.score, self.model):
+                        return
+
+    def _already_done(self) -> bool:
+        from nbdl import Step
+
+        t = self.training
+        here = Step(t.epoch, t.updates, t.examples, t.seconds, 0.0, 0.0, t.position == 0)
+        return t.updates > 0 and t.budget.spent(here)
+
+    def _screen(self):
+        """Something that shows an epoch: lines and a progress bar, or a living map, or nothing."""
+        if not self.talks:
+            return nullcontext(lambda epoch: None)
+        from nbdl_cli.live import Screen
+
+        return Screen(self.experiment, self.model, self.out, self.err)
+
+    def _log_line(self, data: dict[str, Any], first: bool = False) -> None:
+        if not self.log:
+            return
+        with open(self.log, "w" if first else "a", encoding="utf-8") as file:
+            file.write(json.dumps(data) + "\n")
+
+    # -- after -------------------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        from nbdl import save_checkpoint
+
+        assert self.save
+        extra: dict[str, Any] = {
+            "wishes": asdict(self.wishes),
+            "experiment": self.experiment.summary(),
+            "history": self.history.as_data(),
+        }
+        tensors = {}
+        if self.stopping is not None and self.stopping.parameters is not None:
+            extra["stopping"] = {"best": self.stopping.best, "waited": self.stopping.waited}
+            tensors["extra/best"] = self.stopping.parameters
+        save_checkpoint(self.save, self.training, extra, tensors)
+
+    def _restore_stopping(self, checkpoint) -> None:
+        if self.stopping is not None and "stopping" in checkpoint.extra:
+            kept = checkpoint.extra["stopping"]
+            self.stopping.best, self.stopping.waited = kept["best"], kept["waited"]
+            self.stopping.parameters = checkpoint.states["extra/best"]
+
+    def _stop_for_interrupt(self) -> None:
+        done = f"after {self.training.updates} updates (epoch {self.training.epoch + 1})"
+        if self.save:
+            self._save()
+            again = f"nbdl train --resume {self.save} --save {self.save}"
+            self.err.print(f"interrupted {done}; saved to {self.save}. Go on with: {again}", soft_wrap=True)
+        else:
+            self.err.print(f"interrupted {done}; nothing was saved (--save FILE would have).", soft_wrap=True)
+        raise click.exceptions.Exit(130)
+
+    def _report_diverged(self, error) -> None:
+        if self.as_json:
+            from nbdl_cli.console import emit_json
+
+            emit_json({**self._document(None), "diverged": {"kind": error.kind, "update": error.update}})
+        self.err.print(f"[bold red]diverged[/] {error}", soft_wrap=True)
+        raise click.exceptions.Exit(3)
+
+    def _document(self, result) -> dict[str, Any]:
+        seconds, training = self.training.seconds, self.training
+        test = None
+        if result is not None:
+            test = {"loss": result.loss, "accuracy": result.accuracy}
+            test |= {"mean_absolute_error": result.mean_absolute_error, "r2": result.r2}
+        return {
+            "schema": SCHEMA,
+            "experiment": self.experiment.summary(),
+            "parameters": self.model.parameter_count,
+            "epochs": [asdict(epoch) for epoch in self.history.epochs],
+            "test": test,
+            "updates": training.updates,
+            "examples": training.examples,
+            "compile_seconds": self.compile_seconds,
+            "train_seconds": seconds,
+            "samples_per_second": training.examples / seconds if seconds else None,
+            "flops_per_second": training.flops * training.examples / training.batch / seconds if seconds else None,
+            "environment": environment(self.threads, self.experiment.backend),
+            "diverged": None,
+        }
+
+    def _report(self) -> None:
+        result = self.testing.run() if self.testing is not None else None
+        if self.as_json:
+            from nbdl_cli.console import emit_json
+
+            emit_json(self._document(result))
+            return
+        from nbdl_cli import report
+
+        if self.quiet:
+            if result is not None:
+                self.out.print(report.result_lines(result, self.experiment))
+            return
+        width, data = self.out.width, self.experiment.dataset
+        if len(self.history.epochs) > 1:
+            self.out.print(report.curve(self.history.epochs, width))
+        if data.kind == "points":
+            self.out.print(report.decision_map(self.experiment, self.model, width, 18))
+        elif data.kind == "curve" and data.outputs == 1:
+            self.out.print(report.fit_plot(self.experiment, self.model))
+        if result is not None:
+            if data.kind == "image":
+                report.show(self.out, report.confusion(result, self.experiment), report.mistakes(result, self.experiment, width))
+            self.out.print()
+            self.out.print(report.result_lines(result, self.experiment))
+        self.out.print(report.speed(self.training, self.compile_seconds, self._peak()))
+        if self.profile:
+            from nbdl_cli.profile import profile_table
+
+            self.out.print(profile_table(self.training, self._peak()))
+        if self.save:
+            self.out.print(f" saved {self.save}; try: nbdl predict {self.save}", style="dim", soft_wrap=True)
+
+    def _peak(self) -> float | None:
+        if self.experiment.backend in ("cuda", "numpy"):
+            return None
+        from nbdl.kernels.peak import fma_peak
+
+        if not hasattr(self, "_peak_rate"):
+            self._peak_rate = fma_peak(1 if self.experiment.backend == "serial" else self.threads)
+        return self._peak_rate

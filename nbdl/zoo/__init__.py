@@ -1,0 +1,50 @@
+"""Demo models: one file each, saying which layers, data and settings make a good first run, and what it teaches."""
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from nbdl.errors import NbdlError
+
+DEMOS = {
+    "digits": "digits",
+    "xor": "xor",
+    "moons": "moons",
+    "spiral": "spiral",
+    "regression": "regression",
+    "mnist-mlp": "mnist_mlp",
+    "fashion-mlp": "fashion_mlp",
+}
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A model and how to train it; `layers` is text as `nbdl.layers.parse` reads it, without the output layer."""
+
+    name: str
+    summary: str
+    lesson: str  # what a learner should look at, in a sentence or two
+    dataset: str
+    layers: str
+    optimizer: str = "sgd"
+    settings: dict[str, Any] = field(default_factory=dict)  # of the optimizer
+    batch: int | str = 32
+    schedule: str = "constant"
+    epochs: int = 20
+    loss: str | None = None  # chosen from the data when None
+    options: dict[str, Any] = field(default_factory=dict)  # of the data set
+
+
+def demo(name: str) -> Demo:
+    """The demo of that name; raises NbdlError that lists the names and suggests the nearest."""
+    if name not in DEMOS:
+        near = get_close_matches(name, DEMOS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise NbdlError(f"demo {name!r} is unknown; choose one of {', '.join(DEMOS)}.{hint}")
+    return import_module(f"nbdl.zoo.{DEMOS[name]}").DEMO
+
+
+def demos() -> list[Demo]:
+    """All demos, in the order in which a course meets them."""
+    return [demo(name) for name in DEMOS]
