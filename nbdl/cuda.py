@@ -52,13 +52,13 @@ def _cuda():
         warnings.simplefilter("ignore")
         from numba import cuda
     # A small network makes small grids: nothing to warn about at every launch.
-    warnings.filterwarnings("ignore", message="Grid size", category=numba.NumbaPerformanceWarning)
+    warnings.filterwarnings("ignore", message="Grid size")
     return cuda
 
 
 def simulated() -> bool:
     """Whether Numba's simulator stands in for a GPU."""
-    return bool(numba.config.ENABLE_CUDASIM)
+    return bool(numba.config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 
 
 @cache
@@ -84,8 +84,10 @@ def _try() -> tuple[bool, str]:
         text = f"{problem or ''} {_device_error(cuda)}"
         if "cannot be found" in text or "not found" in text:
             return False, "no NVIDIA driver was found"
-        if "NO_DEVICE" in text or not text.strip():
+        if "NO_DEVICE" in text:
             return False, "no NVIDIA GPU was found"
+        if not text.strip():
+            return False, "the compiler of the CUDA toolkit (NVVM) was not found; pip install 'nbdl[cuda]'"
         return False, " ".join(text.split())
     name = device_name()
     try:

@@ -65,7 +65,9 @@ def run(
     )
     for contender in contenders:
         if contender.batch != "full" and not 1 <= int(contender.batch) <= len(data.train):
-            raise NbdlError(f"the batch size is {contender.batch}; expected a whole number from 1 to {len(data.train)}.")
+            raise NbdlError(
+                f"the batch size is {contender.batch}; expected a whole number from 1 to {len(data.train)}."
+            )
     problem = Problem(
         experiment.layers,
         data.input_shape,

@@ -114,7 +114,9 @@ def result_lines(result: "Result", experiment: "Experiment") -> Text:
         text.append(f"  ({right} of {n} examples it has never seen), loss {result.loss:.4f}", style="not bold")
     else:
         text.append(f"R² {result.r2:.3f}", style="bold green")
-        text.append(f"  mean error {result.mean_absolute_error:.4g}, loss {result.loss:.4g}, {n} examples", style="not bold")
+        text.append(
+            f"  mean error {result.mean_absolute_error:.4g}, loss {result.loss:.4g}, {n} examples", style="not bold"
+        )
     return text
 
 

@@ -153,7 +153,10 @@ class Run:
 
             if compiled:
                 seconds = f"{self.compile_seconds:.1f} s"
-                self.err.print(f" compiled {len(compiled)} kernels for this processor in {seconds}; next time they are there at once", style="dim")
+                self.err.print(
+                    f" compiled {len(compiled)} kernels for this processor in {seconds}; next time they are there at once",
+                    style="dim",
+                )
             self.out.print(report.model_table(self.model, self.training))
             if checkpoint:
                 self.out.print(f" resumed after {self.training.updates} updates", style="dim")
@@ -306,7 +309,9 @@ class Run:
             self.out.print(report.fit_plot(self.experiment, self.model))
         if result is not None:
             if data.kind == "image":
-                report.show(self.out, report.confusion(result, self.experiment), report.mistakes(result, self.experiment, width))
+                report.show(
+                    self.out, report.confusion(result, self.experiment), report.mistakes(result, self.experiment, width)
+                )
             self.out.print()
             self.out.print(report.result_lines(result, self.experiment))
         self.out.print(report.speed(self.training, self.compile_seconds, self._peak()))

@@ -107,4 +107,3 @@ def _run(bench: _Bench, contender: Contender, seed: int) -> Outcome:
     except Diverged as error:
         end = {"diverged": error.kind, "diverged_update": error.update}
     return Outcome(contender, seed, history.epochs, training.updates, training.examples, training.seconds, **end)
-

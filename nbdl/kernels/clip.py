@@ -30,10 +30,17 @@ def _reference(g, norm, partial, limit):
 
 def _cpu(g, norm, partial, limit):
     for chunk in prange(partial.size):
-        total = g.dtype.type(0)
-        for i in range(chunk * CHUNK, min(g.size, (chunk + 1) * CHUNK)):
-            total += g[i] * g[i]
-        partial[chunk] = total
+        first, last = chunk * CHUNK, min(g.size, (chunk + 1) * CHUNK)
+        whole = last - (last - first) % 4
+        a, b, c, d = g.dtype.type(0), g.dtype.type(0), g.dtype.type(0), g.dtype.type(0)
+        for i in range(first, whole, 4):  # four sums side by side: one alone would wait for itself
+            a += g[i] * g[i]
+            b += g[i + 1] * g[i + 1]
+            c += g[i + 2] * g[i + 2]
+            d += g[i + 3] * g[i + 3]
+        for i in range(whole, last):
+            a += g[i] * g[i]
+        partial[chunk] = (a + b) + (c + d)
     total = 0.0
     for chunk in range(partial.size):
         total += partial[chunk]

@@ -13,7 +13,8 @@ from numba import types
 from numba.extending import overload, register_jitable
 
 LOG2_E = np.float32(1 / math.log(2))
-LN_2 = np.float32(math.log(2))
+LN_2_HIGH = np.float32(355 / 512)  # so few digits that n times it is exact
+LN_2_LOW = np.float32(math.log(2) - 355 / 512)
 
 
 @register_jitable
@@ -21,7 +22,7 @@ def _exp32(x):
     # exp(x) = 2^n exp(r), |r| <= ln(2)/2, and a Taylor series for exp(r): its next term is below 6e-9.
     x = min(max(x, np.float32(-87.0)), np.float32(88.0))
     n = np.floor(x * LOG2_E + np.float32(0.5))
-    r = x - n * LN_2
+    r = (x - n * LN_2_HIGH) - n * LN_2_LOW
     series = np.float32(1 / 5040)
     series = series * r + np.float32(1 / 720)
     series = series * r + np.float32(1 / 120)

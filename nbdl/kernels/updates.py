@@ -174,11 +174,11 @@ def _adamw_reference(w, m, s, g, h):
 def _adamw_cpu(w, m, s, g, h):
     rate, decay, b1, b2, epsilon, c1, c2 = h[0], h[1], h[2], h[3], h[4], h[5], h[6]
     one = w.dtype.type(1)
-    step, root, held = rate / c1, one / np.sqrt(c2), one - rate * decay
+    step, root, shrink = rate / c1, one / np.sqrt(c2), rate * decay
     for i in prange(w.size):
         m[i] = b1 * m[i] + (one - b1) * g[i]
         s[i] = b2 * s[i] + (one - b2) * g[i] * g[i]
-        w[i] = held * w[i] - step * m[i] / (np.sqrt(s[i]) * root + epsilon)
+        w[i] = w[i] - shrink * w[i] - step * m[i] / (np.sqrt(s[i]) * root + epsilon)
 
 
 def _adamw_cuda(w, m, s, g, h):

@@ -7,11 +7,14 @@ import pytest
 
 import nbdl.cuda
 from nbdl.kernel import registry
-from nbdl.kernels import clip
+from nbdl.kernels import blocks, clip
 
 TOLERANCE = {np.float32: {"rtol": 2e-4, "atol": 2e-5}, np.float64: {"rtol": 1e-9, "atol": 1e-10}}
 # The hash behind dropout wraps around, which NumPy's scalars report and machine code does not.
 pytestmark = pytest.mark.filterwarnings("ignore:.*overflow:RuntimeWarning")
+
+# Small blocks: then small cases, too, take several blocks and several turns of a thread.
+blocks.BLOCK = 32
 
 THREADS, FLOPS = 1024, 20_000  # of one launch and one call: a thread of the simulator is a Python thread
 

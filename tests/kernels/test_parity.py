@@ -1,7 +1,11 @@
 """Every kernel's compiled variants against its NumPy reference, on the cases it names, with outputs poisoned."""
 
 import copy
+import os
+import subprocess
+import sys
 
+import numba
 import numpy as np
 import pytest
 
@@ -33,3 +37,56 @@ def test_variant_equals_reference(name, variant, dtype):
         for wanted, got in zip(expected, given, strict=True):
             if isinstance(wanted, np.ndarray):
                 np.testing.assert_allclose(got, wanted, **TOLERANCE[dtype], err_msg=f"{name} {variant}")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("name", sorted(registry))
+def test_same_bits_for_every_variant_and_number_of_threads(name, dtype):
+    kernel = registry[name]
+    most = numba.get_num_threads()
+    for arguments in kernel.cases(np.random.default_rng(2), np.dtype(dtype)):
+        found = set()
+        for variant, threads in (("serial", 1), ("parallel", 1), ("parallel", 2), ("parallel", most)):
+            numba.set_num_threads(min(threads, most))
+            given = poisoned(kernel, arguments)
+            call = kernel.bind(variant, *given)
+            call.run(*call.arguments)
+            found.add(b"".join(output.tobytes() for output in given[: kernel.outputs]))
+        numba.set_num_threads(most)
+        assert len(found) == 1, name
+
+
+WORKERS = """
+import os, numba, numpy as np
+from nbdl.kernels.activation import TANH, activation_forward
+
+def clocks():
+    ticks = {}
+    for task in os.listdir("/proc/self/task"):
+        fields = open(f"/proc/self/task/{task}/stat").read().rsplit(")", 1)[1].split()
+        ticks[task] = int(fields[11])
+    return ticks
+
+x = np.zeros((2000, 2000), np.float32)
+y = np.empty_like(x)
+numba.set_num_threads(2)
+for variant in ("serial", "parallel"):
+    call = activation_forward.bind(variant, y, x, TANH)
+    before = clocks()
+    for _ in range(60):
+        call.run(*call.arguments)
+    used = [after - before.get(task, 0) for task, after in clocks().items()]
+    print(sum(ticks > max(used) / 4 for ticks in used))
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts the clocks of threads in /proc")
+@pytest.mark.skipif(numba.get_num_threads() < 2, reason="needs two cores")
+def test_the_parallel_variant_is_parallel_fresh_and_from_the_disk_cache(tmp_path):
+    """Numba's cache once handed out the serial code for the parallel variant (numba#6845): see which threads work."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "OMP_WAIT_POLICY": "passive"}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", WORKERS], capture_output=True, text=True, check=True, env=environment
+        )
+        assert done.stdout.split() == ["1", "2"]

@@ -27,7 +27,14 @@ def command(threads, batch, demo, as_json):
     peak = fma_peak(threads)
     if as_json:
         rows = [
-            {"layer": c.label, "kernel": c.kernel.name, "variant": c.variant, "seconds": s, "flops": c.flops, "bytes": c.bytes}
+            {
+                "layer": c.label,
+                "kernel": c.kernel.name,
+                "variant": c.variant,
+                "seconds": s,
+                "flops": c.flops,
+                "bytes": c.bytes,
+            }
             for c, s in measure(training)
         ]
         environment_ = environment(threads, experiment.backend)

@@ -16,7 +16,18 @@ def command(as_json):
 
     found = demos()
     if as_json:
-        fields = ("name", "summary", "lesson", "dataset", "layers", "optimizer", "settings", "batch", "schedule", "epochs")
+        fields = (
+            "name",
+            "summary",
+            "lesson",
+            "dataset",
+            "layers",
+            "optimizer",
+            "settings",
+            "batch",
+            "schedule",
+            "epochs",
+        )
         console.emit_json({"schema": "nbdl.models/1", "models": [{f: getattr(d, f) for f in fields} for d in found]})
         return
     from rich.table import Table
@@ -31,5 +42,7 @@ def command(as_json):
         about = info(d.dataset)
         settings = optimizer(d.optimizer, **d.settings)
         there = d.dataset if about.present else f"{d.dataset} (downloads)"
-        table.add_row(d.name, d.summary, d.layers, f"{settings.name} {settings.learning_rate:g}, batch {d.batch}", there)
+        table.add_row(
+            d.name, d.summary, d.layers, f"{settings.name} {settings.learning_rate:g}, batch {d.batch}", there
+        )
     console.out().print(table)
