@@ -51,8 +51,6 @@ def _cuda():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from numba import cuda
-    # A small network makes small grids: nothing to warn about at every launch.
-    warnings.filterwarnings("ignore", message="Grid size")
     return cuda
 
 
@@ -182,17 +180,27 @@ def launcher(kernel: Kernel, arguments: tuple) -> Callable[..., None]:
     _require()
     compiled = _compiled(kernel)
     grids = [grid(*arguments) for grid in kernel.grid]
-    if not simulated():
-        signature = tuple(numba.typeof(a) for a in arguments)
-        for body in compiled:
-            if signature not in body.overloads:
-                start = time.perf_counter()
-                body.compile(signature)
-                compilations.append(Compilation(kernel.name, "cuda", time.perf_counter() - start, False))
+    if simulated():  # its body[grid] is the body itself, which forgets one grid for the next
+
+        def simulate(*arguments):
+            for body, grid in zip(compiled, grids, strict=True):
+                body[grid](*arguments)
+
+        return simulate
+
+    signature = tuple(numba.typeof(a) for a in arguments)
+    for body in compiled:
+        if signature not in body.overloads:
+            start = time.perf_counter()
+            body.compile(signature)
+            compilations.append(Compilation(kernel.name, "cuda", time.perf_counter() - start, False))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a small grid leaves the device idle: small networks have small grids
+        launches = [body[grid] for body, grid in zip(compiled, grids, strict=True)]
 
     def run(*arguments):
-        for body, (blocks, threads) in zip(compiled, grids, strict=True):
-            body[blocks, threads](*arguments)
+        for launch in launches:
+            launch(*arguments)
 
     return run
 
