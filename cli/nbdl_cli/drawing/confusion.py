@@ -1,0 +1,55 @@
+"""The confusion matrix: which class was taken for which."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+PAIRS = 6  # confusions named where the matrix does not fit
+
+
+class confusion_table:
+    """Counts with the true class down and the network's answer across; a list of the worst pairs where it is too wide."""
+
+    def __init__(self, matrix: Any, classes: Sequence[str]):
+        self.matrix, self.classes = matrix, list(classes)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        matrix, names = self.matrix, self.classes
+        widest = max(len(str(matrix.max())), max(map(len, names)))
+        if (len(names) + 1) * (widest + 2) + 8 > options.max_width:
+            yield from self._pairs()
+            return
+        wrong = matrix.copy()
+        wrong[range(len(names)), range(len(names))] = 0
+        most = wrong.max()
+        table = Table(
+            title=" confusions: the truth down, the answer across", title_justify="left", box=None, padding=(0, 1)
+        )
+        table.add_column("", style="bold")
+        for name in names:
+            table.add_column(name, justify="right")
+        for i, name in enumerate(names):
+            cells = []
+            for j, count in enumerate(matrix[i]):
+                if i == j:
+                    cells.append(Text(str(count), style="green"))
+                elif count:
+                    cells.append(Text(str(count), style="bold red" if count == most else "red"))
+                else:
+                    cells.append(Text("·", style="dim"))
+            table.add_row(name, *cells)
+        yield table
+
+    def _pairs(self):
+        matrix, names = self.matrix, self.classes
+        pairs = [
+            (int(matrix[i, j]), i, j) for i in range(len(names)) for j in range(len(names)) if i != j and matrix[i, j]
+        ]
+        yield Text(" most confused", style="bold")
+        for count, i, j in sorted(pairs, reverse=True)[:PAIRS]:
+            yield Text(f"  {names[i]} taken for {names[j]}: {count}")
+        if not pairs:
+            yield Text("  nothing")

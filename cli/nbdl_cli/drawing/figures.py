@@ -1,0 +1,53 @@
+"""Numbers as people read them."""
+
+from math import isfinite
+
+
+def _scaled(value: float, step: float, units: tuple[str, ...]) -> str:
+    size = abs(value)
+    for unit in units[:-1]:
+        if size < step * 0.9995:
+            break
+        value, size = value / step, size / step
+    else:
+        unit = units[-1]
+    digits = 0 if size >= 99.95 or (unit == units[0] and value == int(value)) else 1 if size >= 9.995 else 2
+    return f"{value:.{digits}f} {unit}".rstrip()
+
+
+def count(value: float) -> str:
+    """12345 becomes 12.3 k."""
+    if not isfinite(value):
+        return "–"
+    return f"{value:.0f}" if abs(value) < 1000 else _scaled(value, 1000, ("", "k", "M", "G", "T", "P"))
+
+
+def size(value: float) -> str:
+    """Bytes: 123456 becomes 121 KiB."""
+    return _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+
+
+def seconds(value: float) -> str:
+    """0.00123 becomes 1.23 ms, 75 becomes 1 min 15 s."""
+    if not isfinite(value):
+        return "–"
+    if value >= 60:
+        minutes, rest = divmod(round(value), 60)
+        return f"{minutes} min {rest} s"
+    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "µs")):
+        if value * factor >= 0.9995:
+            return _scaled(value * factor, 1e9, (unit, unit))
+    return f"{value * 1e9:.0f} ns"
+
+
+def percent(share: float) -> str:
+    """0.973 becomes 97.3 %; 99.96 % is not 100 %."""
+    if not isfinite(share):
+        return "–"
+    text = f"{100 * share:.1f}"
+    return f"{'99.9' if text == '100.0' and share < 1 else text} %"
+
+
+def flops_rate(value: float) -> str:
+    """Floating-point operations a second: 3.4e9 becomes 3.40 GFLOP/s."""
+    return _scaled(value, 1000, ("", "k", "M", "G", "T", "P")) + "FLOP/s"

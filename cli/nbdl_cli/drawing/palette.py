@@ -1,0 +1,22 @@
+"""Colours that stay apart for colour-blind eyes and on dark and light screens (Okabe and Ito, Color Universal Design)."""
+
+COLOURS = (
+    (86, 180, 233),  # sky blue
+    (230, 159, 0),  # orange
+    (0, 158, 115),  # green
+    (204, 121, 167),  # purple
+    (213, 94, 0),  # vermilion
+    (240, 228, 66),  # yellow
+    (0, 114, 178),  # blue
+    (150, 150, 150),  # grey
+)
+MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def colour(number: int) -> tuple[int, int, int]:
+    """Colour of class or series `number`; they repeat after eight."""
+    return COLOURS[number % len(COLOURS)]
+
+
+def style(rgb: tuple[int, int, int]) -> str:
+    return f"#{rgb[0]:02x}{rgb[1]:02x}{rgb[2]:02x}"

@@ -1,0 +1,119 @@
+"""The entry point: a group of commands that are imported only when they are called, so that `nbdl --help` is instant."""
+
+import os
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "train": "Train a network and watch it learn.",
+    "compare-optimizers": "Stochastic, mini-batch and batch descent side by side.",
+    "predict": "What a saved network says about new examples.",
+    "models": "List the demo models.",
+    "explain": "Every kernel call of a training step, with its cost.",
+    "gradcheck": "Hold backpropagation against measured slopes.",
+    "datasets": "List, show and download data.",
+    "bench": "Time every kernel of a training step on this machine.",
+    "doctor": "What this machine has: cores, SIMD, GPU, peak, folders.",
+}
+
+EPILOG = """\b
+Exit codes: 0 fine, 1 an error (said on stderr), 2 wrong usage, 3 training
+diverged, 130 interrupted. NBDL_DEBUG=1 shows where an error came from.
+\b
+Start here:  nbdl train"""
+
+
+class Commands(click.Group):
+    """Knows its commands by name; imports the module of one when it is asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        return import_module(f"nbdl_cli.commands.{name.replace('-', '_')}").command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, context: click.Context, arguments: list[str]):
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError as error:
+            near = get_close_matches(arguments[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]}?" if near else " See nbdl --help."
+            raise click.UsageError(f"No such command {arguments[0]!r}.{hint}", context) from error
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nbdl")
+def group() -> None:
+    """Deep learning that you can read, run and trust: networks that learn in your terminal, timed honestly."""
+
+
+def main() -> None:
+    """Run the command line; no traceback and no warning ever reaches a user."""
+    debug = bool(os.environ.get("NBDL_DEBUG"))
+    if not debug:
+        import warnings
+
+        warnings.simplefilter("ignore")
+    try:
+        code = group.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Abort:
+        code = _say("interrupted", 130)
+    except KeyboardInterrupt:
+        code = _say("interrupted", 130)
+    except click.UsageError as error:
+        error.show()
+        code = 2
+    except click.ClickException as error:
+        error.show()
+        code = 1
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`): point stdout elsewhere, so that closing it says nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except MemoryError:
+        code = _say("error: there is not enough memory for this; use a smaller network or batch.", 1)
+    except Exception as error:
+        if debug:
+            raise
+        code = _say(_explain(error), 1)
+    sys.exit(code or 0)
+
+
+def _explain(error: Exception) -> str:
+    from nbdl.errors import NbdlError
+
+    if isinstance(error, NbdlError):
+        return f"error: {error}"
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"error: {error.strerror or error}{where}"
+    return (
+        f"error: nbdl made a mistake, {type(error).__name__}: {error}. "
+        "Run it again with NBDL_DEBUG=1 and report what it prints."
+    )
+
+
+def _say(message: str, code: int) -> int:
+    """One paragraph on stderr, red on a terminal that has colours."""
+    try:
+        head, colon, rest = message.partition(":")
+        if colon and head == "error":
+            message = click.style("error:", fg="red", bold=True) + rest
+        click.echo(message, err=True, color=None if "NO_COLOR" not in os.environ else False)
+    except BrokenPipeError:
+        pass
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Data to learn from: bundled, generated, downloaded or your own, always in three parts."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from nbdl.errors import NbdlError
+from nbdl_datasets.base import Dataset, Info, Split
+from nbdl_datasets.download import Progress, cache_folder
+
+__all__ = ["Dataset", "Info", "Split", "cache_folder", "info", "load", "names"]
+
+BUNDLED = ("digits", "digits-writers")
+DOWNLOADED = ("mnist", "fashion-mnist")
+
+
+def names() -> list[str]:
+    """All data sets that have a name."""
+    from nbdl_datasets import generated
+
+    return [*BUNDLED, *generated.NAMES, *DOWNLOADED]
+
+
+def _check(name: str) -> None:
+    if name not in names():
+        near = get_close_matches(name, names(), n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise NbdlError(
+            f"data set {name!r} is unknown; choose one of {', '.join(names())}, or a .csv, .npz or idx file.{hint}"
+        )
+
+
+def load(
+    name: str,
+    *,
+    seed: int = 0,
+    label: str | None = None,
+    test: str | None = None,
+    progress: Progress = None,
+    download: bool = True,
+    **options: Any,
+) -> Dataset:
+    """A data set by name, or from a file of your own.
+
+    `label` names the column of a .csv file to predict, `test` a file with the test samples; `progress(file, received,
+    total)` is told of downloads. Further options: `n` and `noise` of generated sets, `task` of files.
+    Raises NbdlError that says what was given, what was expected and what to do.
+    """
+    path = Path(name)
+    if path.suffix in (".csv", ".npz", ".gz") or "idx" in path.name or path.is_file():
+        from nbdl_datasets import files
+
+        return files.load(path, seed, label, test, **options)
+    _check(name)
+    if label is not None or test is not None:
+        raise NbdlError(f"--label and --test are for files of your own; {name} has its labels and its test samples.")
+    if name in BUNDLED:
+        from nbdl_datasets import digits
+
+        return digits.load(name, seed)
+    if name in DOWNLOADED:
+        from nbdl_datasets import mnist
+
+        return mnist.load(name, seed, progress, download)
+    from nbdl_datasets import generated
+
+    return generated.load(name, seed, **options)
+
+
+def info(name: str) -> Info:
+    """What is known of a named data set; nothing is loaded or downloaded."""
+    _check(name)
+    if name in BUNDLED:
+        from nbdl_datasets import digits
+
+        text = "handwritten digits, 8 x 8 pixels"
+        text += ", tested on people whose writing was never seen" if name == "digits-writers" else ""
+        return Info(name, text, "classification", 5620, (8, 8), 10, "bundled", digits.CREDIT, None, True)
+    if name in DOWNLOADED:
+        from nbdl_datasets import mnist
+
+        source, found = mnist.SOURCES[name], mnist.find(name)
+        present = len(found) == len(mnist.FILES)
+        path = next(iter(found.values())).parent if present else cache_folder() / name
+        return Info(
+            name,
+            source.summary,
+            "classification",
+            70_000,
+            (28, 28),
+            10,
+            source.urls()[0],
+            source.credit,
+            str(path),
+            present,
+        )
+    from nbdl_datasets import generated
+
+    samples, classes = generated.size(name)
+    task, shape = ("classification", (2,)) if classes else ("regression", (1,))
+    return Info(name, generated.SUMMARIES[name], task, samples, shape, classes, "generated", "generated", None, True)
