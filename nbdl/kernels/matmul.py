@@ -62,7 +62,7 @@ def _multiply_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
                 for t in range(tiles):
                     height = (i0 + rows - i + tiles - t - 1) // (tiles - t)
                     outer_tile(
-                        height, VECTORS if columns > lanes else 1, a + (i * a_row + k0 * a_col) * size, a_row, a_col,
+                        height, (columns + lanes - 1) // lanes, a + (i * a_row + k0 * a_col) * size, a_row, a_col,
                         source, source_row, depth, c + (i * c_row + j) * size, c_row, columns, scale, held,
                     )  # fmt: skip
                     i += height
@@ -81,7 +81,7 @@ def _multiply_transposed_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, sca
             for t in range(tiles):
                 height = (m - i + tiles - t - 1) // (tiles - t)
                 outer_tile(
-                    height, VECTORS if columns > lanes else 1, a + (i * a_row + k0 * a_col) * size, a_row, a_col,
+                    height, (columns + lanes - 1) // lanes, a + (i * a_row + k0 * a_col) * size, a_row, a_col,
                     panel, width, depth, c + (i * c_row + j) * size, c_row, columns, scale, held,
                 )  # fmt: skip
                 i += height

@@ -1,0 +1,32 @@
+"""scikit-learn's MLPClassifier, a batch at a time through partial_fit; for the record, since it is not built for this."""
+
+import numpy as np
+import sklearn
+from sklearn.neural_network import MLPClassifier
+
+from nbdl_benchmarks.work import RATE, Batches, Contender, Work
+
+
+def build(work: Work) -> Contender:
+    hidden = work.weights[0].shape[1]
+    settings = {"solver": "sgd", "alpha": 0, "momentum": 0, "learning_rate_init": RATE, "batch_size": work.batch}
+    activation = "relu" if work.net == "mlp" else "tanh"
+    model = MLPClassifier((hidden,), activation=activation, shuffle=False, **settings)
+    classes = np.arange(10 if work.net == "mlp" else 2)
+    targets = work.targets.reshape(-1).astype(np.int64)
+    first = np.arange(work.batch)
+    model.partial_fit(work.inputs[first].astype(np.float32) * work.scale, targets[first], classes=classes)
+    w1, b1, w2, b2 = work.weights
+    model.coefs_, model.intercepts_ = [w1.copy(), w2.copy()], [b1.copy(), b2.copy()]
+    batches = Batches(work, lambda order: order)
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            order, start, stop = next(batches)
+            rows = order[start:stop]
+            model.partial_fit(work.inputs[rows].astype(np.float32) * np.float32(work.scale), targets[rows])
+
+    def weights():
+        return [model.coefs_[0], model.intercepts_[0], model.coefs_[1], model.intercepts_[1]]
+
+    return Contender("scikit-learn", sklearn.__version__, run, weights)
