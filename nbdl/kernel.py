@@ -139,7 +139,7 @@ class Kernel:
         signature = tuple(numba.typeof(a) for a in arguments)
         if variant not in self._dispatchers:
             body = twin(self.cpu, f"{self.name}_{variant}", threads=_many if variant == "parallel" else _one)
-            options = {"parallel": variant == "parallel", "fastmath": FASTMATH, "error_model": "numpy"}
+            options: Any = {"parallel": variant == "parallel", "fastmath": FASTMATH, "error_model": "numpy"}
             self._dispatchers[variant] = numba.njit(**options)(body)
             cache_on_disk(self._dispatchers[variant])
         dispatcher = self._dispatchers[variant]

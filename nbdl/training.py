@@ -126,10 +126,11 @@ class Training:
         self._fused = fuse and isinstance(optimizer, SGD) and clip is None
         self.state = [self._like(f"Optimizer {optimizer.name}") for _ in optimizer.states]
         self.gradients = model.parameters if self._fused else self._like("The gradient")
-        self._numbers = np.zeros(len(optimizer.numbers(1.0, 1)), dtype)
-        self._blend = np.array([1, 0], dtype)
-        self._counter = np.array([seed, 0], np.uint64)
-        self._order, self._position = np.arange(n, dtype=np.int64), np.zeros(1, np.int64)
+        self._numbers: Any = np.zeros(len(optimizer.numbers(1.0, 1)), dtype)
+        self._blend: Any = np.array([1, 0], dtype)
+        self._counter: Any = np.array([seed, 0], np.uint64)
+        self._order: Any = np.arange(n, dtype=np.int64)
+        self._position: Any = np.zeros(1, np.int64)
         self._on_device = backend == "cuda"
         if self._on_device:
             self._move_to_device()
@@ -314,7 +315,7 @@ class Training:
 
 def set_threads(threads: int | None) -> int:
     """Use this many threads (all cores when None) and say how many there are; raises NbdlError beyond the machine's."""
-    most = numba.config.NUMBA_NUM_THREADS
+    most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009  not in its type stubs
     if threads is not None:
         if not 1 <= threads <= most:
             raise NbdlError(f"{threads} threads; expected 1 to {most} (the cores, or NUMBA_NUM_THREADS).")

@@ -24,7 +24,7 @@ def run(console: Console) -> dict[str, Any]:
         base = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
         contender.run(STEPS)
-        now, highest = tracemalloc.get_traced_memory()
+        highest = tracemalloc.get_traced_memory()[1]
         after = tracemalloc.take_snapshot()
         tracemalloc.stop()
         arrays = after.filter_traces([tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)])

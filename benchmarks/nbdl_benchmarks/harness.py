@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from nbdl.errors import NbdlError
+
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -55,7 +57,8 @@ class Worker:
         assert self.process.stdout and self.process.stderr
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.name} died:\n{self.process.stderr.read()[-2000:]}")
+            last = self.process.stderr.read().strip().rsplit("\n", 1)[-1]
+            raise NbdlError(f"the process of {self.name} ended: {last}")
         return json.loads(line)
 
     def close(self) -> None:

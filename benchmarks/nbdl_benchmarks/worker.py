@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def main() -> None:
         if "run" in question:
             start = time.perf_counter()
             built.run(question["run"])
-            found = {"seconds": time.perf_counter() - start}
+            found: dict[str, Any] = {"seconds": time.perf_counter() - start}
         else:
             found = {
                 "weights": [

@@ -172,7 +172,7 @@ def table(summaries: "list[Summary]", accuracy: bool, width: int) -> Table:
         drawn.add_column(name, overflow="fold")
     for name in ("updates", *(() if narrow else ("examples",)), "seconds", "loss"):
         drawn.add_column(name, justify="right")
-    drawn.add_column("test accuracy" if accuracy else "test R²", justify="right", overflow="fold")
+    drawn.add_column("test %" if accuracy else "test R²", justify="right", overflow="fold")
     drawn.add_column("diverged", justify="right", overflow="fold")
     best = {method: min((s for s in summaries if s.contender.method == method), key=lambda s: s.rank)
             for method in {s.contender.method for s in summaries}}  # fmt: skip
@@ -184,8 +184,8 @@ def table(summaries: "list[Summary]", accuracy: bool, width: int) -> Table:
             drawn.add_section()
         first = c.method if c.method != before else ""
         before = c.method
-        score = (lambda x: figures.percent(x)) if accuracy else (lambda x: f"{x:.3f}")
-        spread = "" if s.runs == 1 else f" [{score(s.score[0])}, {score(s.score[2])}]" if not narrow else ""
+        score = (lambda x: f"{100 * x:.1f}") if accuracy else (lambda x: f"{x:.3f}")
+        spread = "" if s.runs == 1 or narrow else f" [{score(s.score[0])}, {score(s.score[2])}]"
         loss = "∞" if s.loss[1] == float("inf") else f"{s.loss[1]:.4g}"
         rate = f"{c.optimizer.learning_rate:g}" + (f" {c.optimizer.name}" if several else "")
         cells = [first, "all" if c.batch == "full" else str(c.batch), rate, f"{s.updates}"]

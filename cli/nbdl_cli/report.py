@@ -106,12 +106,14 @@ def curve(epochs: list["Epoch"], width: int) -> RenderableType:
 
 def result_lines(result: "Result", experiment: "Experiment") -> Text:
     """How good the network is on examples it has never seen."""
-    n = len(experiment.dataset.test)
+    data = experiment.dataset
+    n = len(data.test)
+    new = "it has never seen" if data.test is not data.train else "that it learnt from: there are no others"
     text = Text(" test  ", style="bold")
     if result.accuracy is not None:
         right = round(result.accuracy * n)
         text.append(f"{figures.percent(result.accuracy)} right", style="bold green")
-        text.append(f"  ({right} of {n} examples it has never seen), loss {result.loss:.4f}", style="not bold")
+        text.append(f"  ({right} of {n} examples {new}), loss {result.loss:.4f}", style="not bold")
     else:
         text.append(f"R² {result.r2:.3f}", style="bold green")
         text.append(
@@ -196,7 +198,9 @@ def speed(training: "Training", compiled: float, peak: float | None) -> Text:
     text.append(f": {training.updates} updates in {figures.seconds(training.seconds)}")
     if peak:
         flops = training.flops * training.examples / training.batch / max(training.seconds, 1e-9)
-        text.append(f", {figures.flops_rate(flops)} = {figures.percent(flops / peak)} of this machine's peak")
+        text.append(f", {figures.flops_rate(flops)}")
+        if flops / peak > 0.0005:
+            text.append(f" = {figures.percent(flops / peak)} of this machine's peak")
     text.append(f"; kernels ready in {figures.seconds(compiled)}")
     text.stylize("not bold", 7)
     return text

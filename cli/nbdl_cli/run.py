@@ -165,7 +165,7 @@ class Run:
         if not self.talks:
             return nullcontext(None)
         if not self.err.is_terminal:
-            first = []
+            first: list[str] = []
 
             def tell(name: str) -> None:
                 if not first:

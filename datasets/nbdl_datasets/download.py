@@ -11,7 +11,7 @@ from pathlib import Path
 from nbdl.errors import NbdlError
 
 Progress = Callable[[str, int, int | None], None] | None
-CHUNK = 1 << 16
+CHUNK = 1 << 14
 PATIENCE = 20  # seconds without a byte
 
 

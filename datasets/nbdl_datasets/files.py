@@ -122,10 +122,22 @@ def _table(path: Path, seed: int, label: str | None, test: Path | None, task: st
     mean, deviation = parts[0].inputs.mean(axis=0), parts[0].inputs.std(axis=0)
     deviation[deviation == 0] = 1
     parts = [Split(((p.inputs - mean) / deviation).astype(np.float32), p.targets) for p in parts]
+    train, validation, held_out = parts
     kind = "points" if len(columns) == 2 and classes else "table"
     features = tuple(names[i] for i in columns)
     summary = f"{len(body)} lines, {names[target]} from {len(columns)} columns (standardised)"
-    return Dataset(str(path), *parts, task, classes, kind=kind, features=features, summary=summary, credit=CREDIT)
+    return Dataset(
+        str(path),
+        train,
+        validation,
+        held_out,
+        task,
+        classes,
+        kind=kind,
+        features=features,
+        summary=summary,
+        credit=CREDIT,
+    )
 
 
 def _check_classes(path: Path, targets: np.ndarray, classes: tuple[str, ...]) -> None:
@@ -162,12 +174,15 @@ def _arrays(path: Path, seed: int, test: Path | None, task: str | None) -> Datas
         parts = cut(checked[0], (0.7, 0.1), seed, stratify=bool(classes))
     else:
         parts = [*cut(checked[0], (0.85,), seed, stratify=bool(classes)), checked[1]]
-    inputs = parts[0].inputs
+    train, validation, held_out = parts
+    inputs = train.inputs
     image = inputs.ndim in (3, 4)
     bytes_ = inputs.dtype == np.uint8
     return Dataset(
         str(path),
-        *parts,
+        train,
+        validation,
+        held_out,
         task,
         classes,
         scale=1 / 255 if bytes_ else 1.0,

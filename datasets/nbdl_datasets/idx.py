@@ -25,8 +25,9 @@ def read(path: Path, dimensions: int) -> np.ndarray:
     Raises NbdlError for a wrong magic number, a header that promises more or less than there is, and damaged gzip.
     """
     try:
-        zipped = path.open("rb").read(2) == b"\x1f\x8b"
-        with gzip.open(path) if zipped else path.open("rb") as file:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if zipped else path.open("rb") as file:  # type: ignore[assignment]
             head = file.read(4 + 4 * dimensions)
             if len(head) < 4 or head[:3] != b"\0\0\x08" or head[3] != dimensions:
                 raise NbdlError(

@@ -32,7 +32,7 @@ def grid(
     for method in methods:
         if method not in METHODS:
             raise NbdlError(f"method {method!r} is unknown; choose from {', '.join(METHODS)}.")
-        sizes: list[int | str] = {"stochastic": [1], "batch": ["full"]}.get(method) or list(batches)
+        sizes: list[int | str] = [1] if method == "stochastic" else ["full"] if method == "batch" else [*batches]
         found += [
             Contender(method, size, replace(optimizer, learning_rate=rate))
             for size in sizes

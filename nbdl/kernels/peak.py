@@ -4,11 +4,12 @@ Every "share of peak" that nbdl prints is a share of this number, measured on th
 """
 
 import time
+from typing import Any
 
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import prange, types
+from numba import config, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -72,9 +73,11 @@ def fma_peak(threads: int) -> float:
         results = np.zeros(1, np.float32)
         signature = (numba.typeof(results), types.intp, types.float32)
         compile_(dispatcher, signature, "fma_peak", "parallel")
-        _compiled.append(dispatcher.overloads[signature].entry_point)
+        compiled: Any = dispatcher.overloads[signature]
+        _compiled.append(compiled.entry_point)
     kept = numba.get_num_threads()
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    most = int(getattr(config, "NUMBA_NUM_THREADS"))  # noqa: B009  not in its type stubs
+    numba.set_num_threads(min(threads, most))
     try:
         results, best = np.zeros(threads, np.float32), float("inf")
         deadline = time.perf_counter() + 0.1

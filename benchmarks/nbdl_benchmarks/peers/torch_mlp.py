@@ -1,5 +1,7 @@
 """PyTorch, eager, as its users write it: a fused SGD where there is one, gradients set to None, no copies by hand."""
 
+from typing import Any
+
 import torch
 
 from nbdl_benchmarks.work import RATE, Batches, Contender, Work
@@ -9,7 +11,7 @@ def build(work: Work) -> Contender:
     mlp = work.net == "mlp"
     w1, b1, w2, b2 = work.weights
     middle = torch.nn.ReLU() if mlp else torch.nn.Tanh()
-    model = torch.nn.Sequential(torch.nn.Linear(*w1.shape), middle, torch.nn.Linear(*w2.shape))
+    model: Any = torch.nn.Sequential(torch.nn.Linear(*w1.shape), middle, torch.nn.Linear(*w2.shape))
     with torch.no_grad():
         for layer, w, b in ((model[0], w1, b1), (model[2], w2, b2)):
             layer.weight.copy_(torch.from_numpy(w.T.copy()))

@@ -17,6 +17,7 @@ def command(threads, as_json):
         console.emit_json({"schema": "nbdl.doctor/1", **found})
         return
     from rich.table import Table
+    from rich.text import Text
 
     from nbdl_cli.drawing import figures
 
@@ -32,7 +33,7 @@ def command(threads, as_json):
     peak = found["peak_flops"]
     table.add_row("peak, 1 core", f"{figures.flops_rate(peak['one_core'])} (measured, float32 fused multiply-add)")
     table.add_row("peak, all threads", figures.flops_rate(peak["all_threads"]))
-    table.add_row("CUDA", found["cuda"]["device"] or f"no: {found['cuda']['reason']}")
+    table.add_row("CUDA", Text(found["cuda"]["device"] or f"no: {found['cuda']['reason']}"))
     table.add_row("kernel cache", found["kernel_cache"] or "none: no folder can be written, so every run compiles")
     table.add_row("data cache", found["data_cache"])
     console.out().print(table)

@@ -56,10 +56,17 @@ def _draw(out, experiment, training, rows, fused):
 
     from nbdl_cli.drawing import figures
 
-    table = Table(title=f"one step of {experiment.demo.name}, batch {training.batch}", title_justify="left")
-    for name in ("phase", "layer", "kernel", "variant", "shapes"):
-        table.add_column(name, overflow="fold")
-    for name in ("FLOPs", "bytes", "FLOPs a byte"):
+    table = Table(
+        title=f"one step of {experiment.demo.name}, batch {training.batch}",
+        title_justify="left",
+        padding=(0, 1),
+        box=None,
+    )
+    roomy = out.width >= 90
+    for name in ("phase", "layer", "kernel", "variant"):
+        table.add_column(name, overflow="fold", no_wrap=roomy)
+    table.add_column("shapes", overflow="fold")
+    for name in ("FLOPs", "bytes", *(("FLOPs a byte",) if out.width >= 120 else ())):
         table.add_column(name, justify="right")
     before = None
     for row in rows:
@@ -72,7 +79,7 @@ def _draw(out, experiment, training, rows, fused):
             shapes,
             figures.count(row["flops"]),
             figures.size(row["bytes"]),
-            f"{row['flops'] / max(1, row['bytes']):.2f}",
+            *((f"{row['flops'] / max(1, row['bytes']):.2f}",) if out.width >= 120 else ()),
         )
         before = row["phase"]
     out.print(table)

@@ -1,5 +1,7 @@
 """`nbdl predict`: what a saved network says about examples it has not learnt from."""
 
+from typing import Any
+
 import click
 
 from nbdl_cli.options import json_option
@@ -27,7 +29,7 @@ def command(checkpoint, dataset, label, values, index, count, as_json):
         raise NbdlError(f"{checkpoint} was not written by `nbdl train --save`: it does not say what its inputs mean.")
     data = about["dataset"]
     shape = saved.model.input_shape
-    truth = None
+    truth: Any = None
     if values is not None:
         try:
             numbers = np.array([float(value) for value in values.split(",")], np.float32)
@@ -53,10 +55,10 @@ def command(checkpoint, dataset, label, values, index, count, as_json):
         inputs, truth = found.test.inputs[chosen], found.test.targets[chosen]
 
     outputs = predict(saved.model, inputs, saved.loss, offset=data["offset"], scale=data["scale"])
-    names = data["classes"] or None
-    document = {"schema": "nbdl.predict/1", "checkpoint": str(checkpoint), "predictions": []}
+    names: Any = data["classes"] or None
+    document: dict[str, Any] = {"schema": "nbdl.predict/1", "checkpoint": str(checkpoint), "predictions": []}
     for row, number in enumerate(chosen):
-        entry = {"index": number}
+        entry: dict[str, Any] = {"index": number}
         if saved.loss.classifies:
             p = saved.loss.probabilities(outputs[row : row + 1])[0]
             entry |= {"prediction": int(p.argmax()), "class": names[int(p.argmax())], "probabilities": p.tolist()}
@@ -98,7 +100,7 @@ def _draw(out, predictions, inputs, data, names):
         else:
             right = entry["truth"] == entry["prediction"]
             verdict.append("right" if right else f"wrong, it is {names[entry['truth']]}", "green" if right else "red")
-        parts = [verdict]
+        parts: list[Any] = [verdict]
         if data["kind"] == "image":
             top = float(sample.max()) or 1.0
             parts.append(Image(sample.astype("float32") / top))

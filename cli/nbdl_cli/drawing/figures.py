@@ -4,13 +4,10 @@ from math import isfinite
 
 
 def _scaled(value: float, step: float, units: tuple[str, ...]) -> str:
-    size = abs(value)
-    for unit in units[:-1]:
-        if size < step * 0.9995:
-            break
-        value, size = value / step, size / step
-    else:
-        unit = units[-1]
+    level = 0
+    while level < len(units) - 1 and abs(value) >= step * 0.9995:
+        value, level = value / step, level + 1
+    size, unit = abs(value), units[level]
     digits = 0 if size >= 99.95 or (unit == units[0] and value == int(value)) else 1 if size >= 9.995 else 2
     return f"{value:.{digits}f} {unit}".rstrip()
 

@@ -51,8 +51,8 @@ def lines(array: Any, console: Console) -> list[Text]:
     step = 1 if width <= 16 else 2  # large images at half size: a character is a pixel
     for y in range(0, height, 1 if step == 1 else 2):
         row = grey[y] if step == 1 else grey[y : y + 2].max(axis=0)
-        text = "".join(RAMP[round(value * (len(RAMP) - 1))] * (2 if step == 1 else 1) for value in row)
-        found.append(Text(text, no_wrap=True))
+        shades = "".join(RAMP[round(value * (len(RAMP) - 1))] * (2 if step == 1 else 1) for value in row)
+        found.append(Text(shades, no_wrap=True))
     return found
 
 

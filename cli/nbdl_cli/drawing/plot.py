@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from nbdl_cli.console import unicode_ok
+from nbdl_cli.drawing import figures
 from nbdl_cli.drawing.canvas import Canvas
 from nbdl_cli.drawing.palette import COLOURS, style
 
@@ -19,8 +21,8 @@ class Series:
     """One curve; NaN and None are gaps. `dots` draws the points without a line between them."""
 
     name: str
-    x: Sequence[float]
-    y: Sequence[float | None]
+    x: Any  # numbers, in a list or an array
+    y: Any
     dots: bool = False
 
 
@@ -47,12 +49,15 @@ class LinePlot:
         left, right = _range([x for x, _ in every], pad=0.0)
         low, high = _range([y for _, y in every], pad=0.03)
         labels = {}
-        for value in _ticks(low, high, max(2, self.height // 3)):
+        for value in _decades(low, high) if self.log_y else _ticks(low, high, max(2, self.height // 3)):
             line = round((high - value) / (high - low) * (self.height - 1))
             labels[line] = self._label(value, self.log_y)
         gutter = max(map(len, labels.values()), default=0)
         columns = max(10, min(options.max_width, 100) - gutter - 4)
-        braille = unicode_ok(console)
+        # One colour is enough for one curve; several without colour need marks to be told apart.
+        plain = console.no_color or console.color_system is None
+        lines = unicode_ok(console)
+        braille = lines and not (plain and len(self.series) > 1)
         canvas = Canvas(columns, self.height)
         for number, (one, curve) in enumerate(zip(self.series, curves, strict=True)):
             before = None
@@ -67,7 +72,7 @@ class LinePlot:
                         canvas.line(*before, x, y, number)
                 before = here
         styles = [style(rgb) for rgb in COLOURS]
-        wall, floor, corner = ("│", "─", "└") if braille else ("|", "-", "+")
+        wall, floor, corner = ("│", "─", "└") if lines else ("|", "-", "+")
         for line in range(self.height):
             text = Text(f" {labels.get(line, ''):>{gutter}} {wall}", style="dim")
             text.append_text(canvas.row(line, styles, MARKS, braille))
@@ -92,11 +97,14 @@ class LinePlot:
         return found
 
     def _label(self, value: float, logarithmic: bool) -> str:
-        return f"{10**value:.3g}" if logarithmic else f"{round(value, 10):.4g}"
+        if logarithmic:
+            value = 10**value
+            return figures.count(value).replace(" ", "") if value >= 1000 else f"{value:.2g}"
+        return f"{round(value, 10):.4g}"
 
     def _x_axis(self, left: float, right: float, columns: int) -> str:
         line = [" "] * columns
-        for value in _ticks(left, right, max(2, columns // 14)):
+        for value in _decades(left, right) if self.log_x else _ticks(left, right, max(2, columns // 14)):
             label = self._label(value, self.log_x)
             at = round((value - left) / (right - left) * (columns - 1)) - len(label) // 2
             at = min(max(at, 0), columns - len(label))
@@ -127,3 +135,11 @@ def _ticks(low: float, high: float, most: int) -> list[float]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
     return [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Powers of ten between 10^low and 10^high, with 2 and 5 times each where there are few; as logarithms."""
+    factors = (1, 2, 5) if high - low < 2.5 else (1,)
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    ticks = [power + math.log10(factor) for power in powers for factor in factors]
+    return [tick for tick in ticks if low - 1e-9 <= tick <= high + 1e-9]

@@ -1,0 +1,302 @@
+"""The commands as users meet them: real processes, real pipes, real pseudo-terminals."""
+
+import csv
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+import numpy as np
+import pytest
+
+NBDL = [sys.executable, "-m", "nbdl_cli.main"]
+QUICK = ["train", "moons", "--epochs", "3", "--backend", "numpy"]
+
+
+def nbdl(*arguments, **settings):
+    environment = {**os.environ, **settings.pop("env", {})}
+    environment.pop("NBDL_DATA_DIR", None)
+    return subprocess.run([*NBDL, *arguments], capture_output=True, text=True, env=environment, timeout=300, **settings)
+
+
+def on_terminal(columns, *arguments, **variables):
+    """Run in a pseudo-terminal of this width and return all that was drawn."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **variables})
+        os.environ.pop("COLUMNS", None)
+        os.execv(sys.executable, [*NBDL, *arguments])
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    drawn, end = b"", time.time() + 120
+    while time.time() < end:
+        if select.select([master], [], [], 0.2)[0]:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            drawn += piece
+    os.close(master)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), drawn.decode()
+
+
+def visible(text):
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def test_help_imports_neither_numba_nor_numpy():
+    code = "import sys; sys.argv = ['nbdl', '--help']\nfrom nbdl_cli.main import main\ntry:\n    main()\nexcept SystemExit as e:\n    print(e.code, [m for m in ('numba', 'numpy', 'rich') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("0 []")
+    assert "compare-optimizers" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["train", "compare-optimizers", "predict", "models", "explain", "gradcheck", "datasets", "doctor", "bench"],
+)
+def test_every_command_has_help_without_numba(command):
+    done = nbdl(command, "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+def test_train_learns_the_digits():
+    done = nbdl("train", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["schema"] == "nbdl.train/1"
+    assert document["test"]["accuracy"] >= 0.97
+    assert set(document["epochs"][0]) >= {
+        "epoch",
+        "updates",
+        "examples",
+        "seconds",
+        "train_loss",
+        "validation_accuracy",
+    }
+    assert document["parameters"] == sum(map(int, (64 * 256 + 256, 256 * 128 + 128, 128 * 10 + 10)))
+    assert document["train_seconds"] > 0
+    assert {"compile_seconds", "samples_per_second", "environment"} <= set(document)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("demo", ["digits", "moons", "regression"])
+def test_train_fits_the_terminal(columns, demo):
+    code, drawn = on_terminal(columns, "train", demo, "--epochs", "2", "--backend", "numpy")
+    assert code == 0, drawn
+    text = visible(drawn)
+    assert "test" in text
+    assert "Traceback" not in text
+    assert max(len(line) for line in re.split(r"[\r\n]+", text)) <= columns
+
+
+def test_colour_only_where_it_is_wanted():
+    assert "\x1b[38" in on_terminal(80, *QUICK)[1]
+    assert "\x1b[38" not in on_terminal(80, *QUICK, NO_COLOR="1")[1]
+    assert "\x1b" not in nbdl(*QUICK).stdout
+    plain = nbdl(*QUICK, env={"PYTHONIOENCODING": "ascii", "LANG": "C"})
+    assert plain.returncode == 0
+    assert plain.stdout.isascii()
+    assert on_terminal(80, *QUICK, TERM="dumb")[0] == 0
+
+
+BAD = {
+    "demo": (["train", "digit"], 1, "Did you mean digits"),
+    "command": (["trian"], 2, "Did you mean train"),
+    "option": (["train", "--epoks", "3"], 2, "epoks"),
+    "layer": (["train", "--layers", "64,relo"], 1, "relo"),
+    "file": (["train", "--dataset", "nothing.csv"], 1, "nothing.csv"),
+    "batch 0": (["train", "--batch-size", "0"], 1, "from 1 to 3935"),
+    "batch -1": (["train", "--batch-size", "-1"], 1, "from 1 to 3935"),
+    "batch too large": (["train", "--batch-size", "99999"], 1, "from 1 to 3935"),
+    "batch word": (["train", "--batch-size", "some"], 1, "or full"),
+    "rate 0": (["train", "--lr", "0"], 1, "above 0"),
+    "rate -1": (["train", "--lr", "-1"], 1, "above 0"),
+    "rate nan": (["train", "--lr", "nan"], 1, "finite"),
+    "memory": (["train", "--layers", "50000,relu,50000"], 1, "GB"),
+    "schedule": (["train", "--schedule", "sometimes"], 1, "one-cycle"),
+    "threads": (["train", "--threads", "0"], 1, "threads"),
+    "save folder": (["train", "--save", "no/such/folder/x.safetensors"], 1, "no folder"),
+    "resume": (["train", "--resume", "nothing.safetensors"], 1, "nothing.safetensors"),
+    "checkpoint": (["predict", "nothing.safetensors"], 1, "no checkpoint"),
+    "dataset": (["datasets", "info", "moon"], 1, "Did you mean moons"),
+    "cuda": (["train", "--backend", "cuda"], 1, "cuda"),
+    "rates": (["compare-optimizers", "--rates", "fast"], 1, "--rates"),
+    "methods": (["compare-optimizers", "--methods", "magic"], 1, "magic"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_mistakes_get_a_word_and_a_code(case, tmp_path):
+    arguments, code, word = BAD[case]
+    done = nbdl(*arguments, cwd=tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert word in done.stderr
+    assert done.stdout == ""
+
+
+def test_divergence_has_its_own_code():
+    done = nbdl("train", "--lr", "1e9", "--backend", "numpy")
+    assert done.returncode == 3
+    assert "diverged" in done.stderr
+    document = json.loads(nbdl("train", "--lr", "1e9", "--backend", "numpy", "--json").stdout)
+    assert document["diverged"]["kind"] in ("blow-up", "nonfinite")
+    assert document["diverged"]["update"] < 10
+
+
+def test_a_pipe_closed_early_is_no_error():
+    process = subprocess.run(
+        f"{' '.join(NBDL)} {' '.join(QUICK)} | head -1", shell=True, capture_output=True, text=True, timeout=120
+    )
+    assert process.stderr.strip() in ("", "compiling kernels for this processor (once) ...")
+    assert "moons" in process.stdout
+
+
+def test_ctrl_c_saves_and_says_so(tmp_path):
+    path = tmp_path / "net.safetensors"
+    command = [*NBDL, "train", "digits", "--epochs", "100000", "--backend", "numpy", "--save", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if "epoch" in line and "loss" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "saved to" in error
+    done = nbdl("train", "--resume", str(path), "--updates", "1", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "test" in done.stdout
+
+
+def test_saved_logged_resumed_and_asked(tmp_path):
+    path, log = tmp_path / "net.safetensors", tmp_path / "log.jsonl"
+    options = ["--backend", "numpy", "--schedule", "exponential:0.5"]
+    whole = tmp_path / "whole.safetensors"
+    assert nbdl("train", "moons", "--epochs", "6", *options, "--save", str(whole)).returncode == 0
+    first = nbdl("train", "moons", "--updates", "40", *options, "--save", str(path), "--log", str(log))
+    assert first.returncode == 0, first.stderr
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert lines[0]["schema"] == "nbdl.train/1"
+    assert lines[1]["epoch"] == 1
+    asked = json.loads(nbdl("predict", str(path), "--count", "3", "--json").stdout)
+    assert [p["index"] for p in asked["predictions"]] == [0, 1, 2]
+    assert sum(asked["predictions"][0]["probabilities"]) == pytest.approx(1)
+    one = json.loads(nbdl("predict", str(path), "--values", "0.5,-0.2", "--json").stdout)
+    assert one["predictions"][0]["class"] in "AB"
+    assert nbdl("predict", str(path), "--values", "1,2,3").returncode == 1
+    other = nbdl("train", "--resume", str(path), "--lr", "9")
+    assert other.returncode == 1
+    assert "keeps its settings" in other.stderr
+
+
+def test_resumed_by_command_equals_never_stopped(tmp_path):
+    options = ["--backend", "numpy", "--epochs", "4"]
+    half, whole = tmp_path / "half.safetensors", tmp_path / "whole.safetensors"
+    assert nbdl("train", "digits", *options, "--save", str(whole)).returncode == 0
+    assert (
+        nbdl(
+            "train", "digits", "--backend", "numpy", "--epochs", "4", "--updates", "150", "--save", str(half)
+        ).returncode
+        == 0
+    )
+    assert nbdl("train", "--resume", str(half), *options, "--save", str(half)).returncode == 0
+    from safetensors.numpy import load_file
+
+    a, b = load_file(half), load_file(whole)
+    assert all(a[name].tobytes() == b[name].tobytes() for name in b)
+
+
+def test_compare_optimizers(tmp_path):
+    table = tmp_path / "runs.csv"
+    arguments = [
+        "compare-optimizers",
+        "moons",
+        "--epochs",
+        "2",
+        "--seeds",
+        "2",
+        "--rates",
+        "0.1,1e9",
+        "--backend",
+        "numpy",
+    ]
+    done = nbdl(*arguments, "--json", "--csv", str(table))
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["schema"] == "nbdl.compare/1"
+    rows = {(c["method"], c["optimizer"]["learning_rate"]): c for c in document["contenders"]}
+    assert len(rows) == 6
+    assert rows["stochastic", 0.1]["updates"] == 2 * 360
+    assert rows["batch", 0.1]["updates"] == 2
+    assert rows["stochastic", 1e9]["diverged"] == 2
+    assert rows["stochastic", 1e9]["loss"]["median"] is None
+    assert {run["epochs"][0]["examples"] for run in document["runs"] if run["epochs"]} == {360}
+    with open(table) as file:
+        assert {row["method"] for row in csv.DictReader(file)} == {"stochastic", "mini-batch", "batch"}
+    drawn = nbdl(*arguments)
+    assert "cost against seconds" in drawn.stdout
+
+
+def test_profile_explain_bench_models_datasets_doctor():
+    assert "dense_forward" in nbdl("explain", "xor", "--json").stdout
+    assert "of peak" in nbdl("train", "moons", "--epochs", "2", "--profile").stdout
+    assert json.loads(nbdl("bench", "xor", "--batch-size", "4", "--json").stdout)["calls"]
+    assert len(json.loads(nbdl("models", "--json").stdout)["models"]) == 7
+    assert json.loads(nbdl("datasets", "list", "--json").stdout)["datasets"][0]["name"] == "digits"
+    assert nbdl("datasets", "show", "digits", "--count", "3").returncode == 0
+    assert nbdl("datasets", "show", "spiral").returncode == 0
+    found = json.loads(nbdl("doctor", "--json").stdout)
+    assert found["peak_flops"]["one_core"] > 1e9
+    assert json.loads(nbdl("gradcheck", "xor", "--json").stdout)["right"]
+
+
+def test_own_table_end_to_end(tmp_path):
+    random = np.random.default_rng(0)
+    x = random.standard_normal((300, 3))
+    y = 3 * x[:, 0] - 2 * x[:, 1] + 1
+    lines = ["a,b,c,price", *(f"{r[0]},{r[1]},{r[2]},{v}" for r, v in zip(x, y, strict=True))]
+    (tmp_path / "my.csv").write_text("\n".join(lines))
+    done = nbdl("train", "--dataset", str(tmp_path / "my.csv"), "--label", "price", "--json", "--backend", "numpy")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["test"]["r2"] > 0.97
+
+
+def test_two_processes_fill_one_empty_kernel_cache(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [*NBDL, "train", "xor", "--epochs", "5", "--quiet"]
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) for _ in range(2)
+    ]
+    for process in both:
+        _, error = process.communicate(timeout=300)
+        assert process.returncode == 0, error
+    third = nbdl("train", "xor", "--epochs", "5", env={"NUMBA_CACHE_DIR": str(tmp_path)})
+    assert "compil" not in third.stderr
+
+
+def test_a_kernel_cache_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = nbdl("train", "xor", "--epochs", "2", "--quiet", env={"NUMBA_CACHE_DIR": str(tmp_path / "file" / "below")})
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("simd", ["plain", "avx2", "sse"])
+def test_other_processors(simd):
+    import platform
+
+    if simd != "plain" and platform.machine().lower() not in ("x86_64", "amd64"):
+        pytest.skip("these vectors are of another processor")
+    done = nbdl("train", "--epochs", "6", "--json", env={"NBDL_SIMD": simd})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["test"]["accuracy"] > 0.95
