@@ -153,6 +153,7 @@ def plan(wishes: Wishes, progress=None) -> Experiment:
     """Read the demo and the data, and settle everything that the user left open."""
     from nbdl import Budget, loss, optimizer
     from nbdl.layers import Dense, Flatten, parse
+    from nbdl.schedules import schedule
     from nbdl.zoo import demo as find
     from nbdl_datasets import load
 
@@ -177,6 +178,14 @@ def plan(wishes: Wishes, progress=None) -> Experiment:
         layers.insert(0, Flatten())
     if wishes.layers is None or not (isinstance(layers[-1], Dense) and layers[-1] == Dense(outputs)):
         layers.append(Dense(outputs))
+
+    schedule(wishes.schedule or demo.schedule, 1)
+    if wishes.backend == "cuda":
+        from nbdl.cuda import available
+
+        works, reason = available()
+        if not works:
+            raise NbdlError(f"backend cuda cannot be used: {reason} Leave --backend out to use the processor.")
 
     name = wishes.optimizer or demo.optimizer
     settings = dict(demo.settings) if name == demo.optimizer else {}

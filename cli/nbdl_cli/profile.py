@@ -19,6 +19,7 @@ def measure(training: "Training") -> "list[tuple[Call, float]]":
     import numpy as np
 
     calls = training.calls
+    training.rewind()
     kept = [arena.flat.copy() for arena in (training.parameters, *training.state)]
     times = np.empty((ROUNDS, len(calls) + 1))
     for row in times:

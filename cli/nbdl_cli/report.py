@@ -81,11 +81,12 @@ def model_table(model: "Sequential", training: "Training | None" = None) -> Rend
 
 def epoch_line(epoch: "Epoch", experiment: "Experiment", width: int) -> str:
     """One epoch in one line, as wide as the terminal allows."""
-    parts = [f"epoch {epoch.epoch:>4}", f"loss {epoch.train_loss:8.4f}"]
+    checked = "validation" if width >= 50 else "valid."
+    parts = [f"epoch {epoch.epoch:>4}", f"loss {epoch.train_loss:7.4f}"]
     if epoch.validation_accuracy is not None:
-        parts.append(f"validation {figures.percent(epoch.validation_accuracy):>7}")
+        parts.append(f"{checked} {figures.percent(epoch.validation_accuracy):>7}")
     elif epoch.validation_r2 is not None:
-        parts.append(f"validation R² {epoch.validation_r2:6.3f}")
+        parts.append(f"{checked} R² {epoch.validation_r2:6.3f}")
     if width >= 60:
         parts.append(f"{epoch.updates:>7} updates")
     if width >= 76:

@@ -50,6 +50,7 @@ class Run:
         self._check_places()
         self.history = History.from_data(checkpoint.extra["history"]) if checkpoint else History()
         self.experiment = self._plan()
+        self.model = self.experiment.model()
         if self.talks:
             from nbdl_cli import report
 
@@ -126,13 +127,6 @@ class Run:
         from nbdl import EarlyStopping
         from nbdl.kernel import compilations
 
-        if self.wishes.backend == "cuda":
-            from nbdl.cuda import available
-
-            works, reason = available()
-            if not works:
-                raise NbdlError(f"backend cuda cannot be used: {reason} Leave --backend out to use the processor.")
-        self.model = self.experiment.model()
         start = time.perf_counter()
         first = len(compilations)
         with self._compiling() as announce:

@@ -104,7 +104,7 @@ class LinePlot:
 
     def _x_axis(self, left: float, right: float, columns: int) -> str:
         line = [" "] * columns
-        for value in _decades(left, right) if self.log_x else _ticks(left, right, max(2, columns // 14)):
+        for value in self._x_ticks(left, right, columns):
             label = self._label(value, self.log_x)
             at = round((value - left) / (right - left) * (columns - 1)) - len(label) // 2
             at = min(max(at, 0), columns - len(label))
@@ -113,6 +113,13 @@ class LinePlot:
         room = columns - len("".join(line).rstrip()) - 2
         text = "".join(line).rstrip()
         return f"{text}  {self.x_label}" if self.x_label and room >= len(self.x_label) else self._label_over(line)
+
+    def _x_ticks(self, left: float, right: float, columns: int) -> list[float]:
+        if self.log_x:
+            return _decades(left, right)
+        whole = all(float(x).is_integer() for one in self.series for x in one.x)
+        ticks = _ticks(left, right, max(2, columns // 14))
+        return [tick for tick in ticks if float(round(tick, 9)).is_integer()] if whole else ticks
 
     def _label_over(self, line: list[str]) -> str:
         """The axis with its name in the widest gap between the ticks, where there is one."""
