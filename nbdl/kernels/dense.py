@@ -29,8 +29,11 @@ def _cpu(y, x, w, b, activation):
             row, bias = y[i, j0:j1], b[j0:j1]
             for j in range(row.size):
                 row[j] += bias[j]
-            if activation != LINEAR:
+            if activation != LINEAR and columns > 1:
                 activate(row, row, activation)
+        if activation != LINEAR and columns == 1:  # whole rows lie end to end: one long loop beats many short ones
+            block = y[i0:i1].reshape((i1 - i0) * units)
+            activate(block, block, activation)
 
 
 def _cuda(y, x, w, b, activation):

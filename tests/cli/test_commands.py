@@ -55,7 +55,15 @@ def visible(text):
 
 
 def test_help_imports_neither_numba_nor_numpy():
-    code = "import sys; sys.argv = ['nbdl', '--help']\nfrom nbdl_cli.main import main\ntry:\n    main()\nexcept SystemExit as e:\n    print(e.code, [m for m in ('numba', 'numpy', 'rich') if m in sys.modules])"
+    code = """
+import sys
+sys.argv = ['nbdl', '--help']
+from nbdl_cli.main import main
+try:
+    main()
+except SystemExit as end:
+    print(end.code, [m for m in ('numba', 'numpy', 'rich') if m in sys.modules])
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.rstrip().endswith("0 []")
     assert "compare-optimizers" in done.stdout
