@@ -96,6 +96,7 @@ class Kernel:
         cases: Callable[[np.random.Generator, np.dtype], Iterator[tuple]],
         grid: Callable[..., tuple] | tuple[Callable[..., tuple], ...],
         bytes: Callable[..., int] | None = None,
+        parallel_bytes: int = PARALLEL_BYTES,
         outputs: int = 1,
         in_place: bool = False,
     ):
@@ -104,6 +105,7 @@ class Kernel:
         self.grid = grid if isinstance(grid, tuple) else (grid,)
         self.flops, self.cases, self.outputs, self.in_place = flops, cases, outputs, in_place
         self.bytes = bytes or (lambda *arguments: sum(a.nbytes for a in arguments if hasattr(a, "nbytes")))
+        self.parallel_bytes = parallel_bytes
         self._dispatchers: dict[str, Any] = {}
         registry[name] = self
 
@@ -114,7 +116,7 @@ class Kernel:
         """The variant for these shapes: `auto` takes threads only where they win."""
         if backend != "auto":
             return backend
-        large = self.flops(*arguments) > PARALLEL_FLOPS or self.bytes(*arguments) > PARALLEL_BYTES
+        large = self.flops(*arguments) > PARALLEL_FLOPS or self.bytes(*arguments) > self.parallel_bytes
         return "parallel" if large and numba.get_num_threads() > 1 else "serial"
 
     def bind(self, backend: str, *arguments, label: str = "", announce: Callable[[str], None] | None = None) -> Call:

@@ -15,8 +15,9 @@ from nbdl.errors import NbdlError
 from nbdl.kernel import Call, Kernel
 from nbdl.kernels.gather import gather
 from nbdl.layers import Views
+from nbdl.layers.base import Shape
 from nbdl.losses import Loss
-from nbdl.model import Sequential
+from nbdl.model import Place, Sequential
 
 Announce = Callable[[str], None] | None
 
@@ -111,11 +112,10 @@ class Program:
         for place in model.places:
             if not place.layer.is_view(training):
                 memory.reserve(f"{place.name}.y", (batch, *place.out_shape))
-            if training:
-                for name, shape in place.layer.saved(place.in_shape).items():
-                    memory.reserve(f"{place.name}.{name}", (batch, *shape))
-                if not place.layer.is_view(training):
-                    memory.reserve(f"{place.name}.dy", (batch, *place.out_shape))
+            for name, shape in self._rooms(place, training).items():
+                memory.reserve(f"{place.name}.{name}", (batch, *shape))
+            if training and not place.layer.is_view(training):
+                memory.reserve(f"{place.name}.dy", (batch, *place.out_shape))
         if not training:
             memory.reserve("dz", (batch, *last.out_shape))
         self.memory = memory.allocate("cuda" if backend == "cuda" else "cpu")
@@ -170,6 +170,12 @@ class Program:
     def input_gradient(self) -> Any:
         return self.memory["dx"]
 
+    @staticmethod
+    def _rooms(place: Place, training: bool) -> dict[str, Shape]:
+        """The arrays of one sample that a layer needs beside its input and its output."""
+        rooms = place.layer.scratch(place.in_shape)
+        return rooms | place.layer.saved(place.in_shape) if training else rooms
+
     def _bind(self, kernel: Kernel, arguments: tuple, label: str) -> Call:
         return kernel.bind(self._backend, *arguments, label=label, announce=self._announce)
 
@@ -189,9 +195,9 @@ class Program:
             else:
                 v.y = memory[f"{place.name}.y"]
                 v.dy = memory[f"{place.name}.dy"] if training else None
+            v.saved = {name: memory[f"{place.name}.{name}"] for name in self._rooms(place, training)}
             if training:
                 v.gradients = {name: gradients[f"{place.name}.{name}"] for name in names}
-                v.saved = {name: memory[f"{place.name}.{name}"] for name in layer.saved(place.in_shape)}
             asked = asked or bool(names)
             views.append(v)
             x, dx = v.y, v.dy if asked else None

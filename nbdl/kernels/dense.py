@@ -7,20 +7,60 @@ Shape: x (batch, inputs), W (inputs, units), b (units), y and dz (batch, units).
 
 import numpy as np
 from numba import prange
+from numba.extending import register_jitable
 
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, _forward_reference, activate
 from nbdl.kernels.blocks import EACH, LINE, TILE, a_block_each_tile, multiply_tile, tile_column, tile_row
-from nbdl.kernels.matmul import GRAIN, cut, multiply, multiply_transposed, piece
+from nbdl.kernels.matmul import GRAIN, cut, multiply, multiply_transposed, panels_of, piece
+
+LONG, SLIM = 512, 256  # layers with so many inputs and at most so many units are dealt to threads by inputs
 
 
-def _reference(y, x, w, b, activation):
+@register_jitable
+def deals_inputs(inputs, units, workers):
+    """Whether each thread owns some inputs, with their rows of W, rather than some units.
+
+    A long, slim layer moves less between the cores' caches that way: x and W stay where they are, and only the partial
+    sums of y (panel by panel, so that the bits do not depend on who summed them) and dz travel.
+    """
+    return workers > 1 and inputs >= LONG and units <= SLIM and panels_of(inputs) % workers == 0
+
+
+def partial_sums(inputs, units):
+    """Numbers of one sample that dense_forward needs room for beside y."""
+    return panels_of(inputs) * units if inputs >= LONG and units <= SLIM else 1
+
+
+def _reference(y, x, w, b, partial, activation):
     _forward_reference(y, x @ w + b, activation)
 
 
-def _cpu(y, x, w, b, activation):
-    batch, units = y.shape
-    rows, columns = cut(batch, units, threads())
+def _cpu(y, x, w, b, partial, activation):
+    (batch, units), inputs, workers = y.shape, x.shape[1], threads()
+    if deals_inputs(inputs, units, workers):
+        panels = panels_of(inputs)
+        for worker in prange(workers):
+            for p in range(worker * panels // workers, (worker + 1) * panels // workers):
+                k0, k1 = inputs * p // panels, inputs * (p + 1) // panels
+                multiply(partial[:, p * units : (p + 1) * units], x[:, k0:k1], w[k0:k1], 1, 0)
+        for worker in prange(workers):
+            i0, i1 = piece(worker, workers, batch, 1)
+            for i in range(i0, i1):
+                row, sums = y[i], partial[i]
+                for j in range(units):
+                    row[j] = sums[j]
+                for p in range(1, panels):
+                    panel = sums[p * units : (p + 1) * units]
+                    for j in range(units):
+                        row[j] += panel[j]
+                for j in range(units):
+                    row[j] += b[j]
+            block = y[i0:i1].reshape((i1 - i0) * units)
+            if activation != LINEAR:
+                activate(block, block, activation)
+        return
+    rows, columns = cut(batch, units, workers)
     for part in prange(rows * columns):
         i0, i1 = piece(part // columns, rows, batch, 1)
         j0, j1 = piece(part % columns, columns, units, GRAIN)
@@ -36,7 +76,7 @@ def _cpu(y, x, w, b, activation):
             activate(block, block, activation)
 
 
-def _cuda(y, x, w, b, activation):
+def _cuda(y, x, w, b, partial, activation):
     z = cuda.local.array((EACH, EACH), y.dtype)
     multiply_tile(z, x, w)
     for r in range(EACH):
@@ -87,9 +127,10 @@ def _weights_cpu(dw, db, x, dz, blend):
     scale, keep = blend[0], blend[1]
     inputs, units = dw.shape
     batch = x.shape[0]
-    rows, columns = cut(inputs, units, threads())
+    workers = threads()
+    rows, columns = (workers, 1) if deals_inputs(inputs, units, workers) else cut(inputs, units, workers)
     for part in prange(rows * columns):
-        i0, i1 = piece(part // columns, rows, inputs, 1)
+        i0, i1 = inputs * (part // columns) // rows, inputs * (part // columns + 1) // rows
         j0, j1 = piece(part % columns, columns, units, GRAIN)
         if batch == 1:  # an outer product: bound by memory, so walk it row after row
             error = dz[0, j0:j1]
@@ -143,7 +184,15 @@ def _weights_cuda(dw, db, x, dz, blend):
 
 
 def _arrays(random, dtype):
-    for batch, inputs, units in [(1, 1, 1), (1, 40, 30), (3, 5, 7), (32, 20, 10), (17, 300, 33), (70, 64, 130)]:
+    for batch, inputs, units in [
+        (1, 1, 1),
+        (1, 40, 30),
+        (3, 5, 7),
+        (32, 20, 10),
+        (17, 300, 33),
+        (70, 64, 130),
+        (9, 784, 20),
+    ]:
         shapes = (batch, inputs), (inputs, units), (units,), (batch, units)
         yield [random.standard_normal(shape).astype(dtype) for shape in shapes]
 
@@ -151,7 +200,8 @@ def _arrays(random, dtype):
 def _cases(random, dtype):
     for kind in KINDS.values():
         for x, w, b, z in _arrays(random, dtype):
-            yield np.empty_like(z), x, w, b, kind
+            partial = np.empty((len(x), partial_sums(x.shape[1], len(b))), dtype)
+            yield np.empty_like(z), x, w, b, partial, kind
 
 
 def _input_cases(random, dtype):
@@ -170,7 +220,7 @@ dense_forward = Kernel(
     _cpu,
     _cuda,
     grid=a_block_each_tile,
-    flops=lambda y, x, w, b, activation: y.size * (2 * x.shape[1] + 1 + _FLOPS[activation]),
+    flops=lambda y, x, w, b, partial, activation: y.size * (2 * x.shape[1] + 1 + _FLOPS[activation]),
     cases=_cases,
 )
 dense_backward_input = Kernel(

@@ -7,8 +7,9 @@ Shape: x (batch, features), t (batch, outputs), inputs (n, features), targets (n
 import numpy as np
 from numba import prange
 
-from nbdl.kernel import Kernel, cuda
+from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.blocks import a_block_each_row
+from nbdl.kernels.dense import deals_inputs
 from nbdl.kernels.tile import prefetch
 
 AHEAD = 4  # rows between asking for one and reading it
@@ -22,18 +23,25 @@ def _reference(x, t, inputs, targets, order, position, offset, scale):
 
 def _cpu(x, t, inputs, targets, order, position, offset, scale):
     shift, factor, first = x.dtype.type(offset), x.dtype.type(scale), position[0]
-    batch, row_bytes = x.shape[0], inputs.shape[1] * inputs.itemsize
-    for i in prange(batch):
-        row = order[first + i]
-        if i + AHEAD < batch:  # shuffled rows come from far: ask for one early
-            address = inputs.ctypes.data + order[first + i + AHEAD] * row_bytes
-            for line in range(0, row_bytes, 64):
-                prefetch(address + line)
-        source, target = inputs[row], x[i]
-        for j in range(target.size):
-            target[j] = (x.dtype.type(source[j]) - shift) * factor
-        for j in range(t.shape[1]):
-            t[i, j] = targets[row, j]
+    (batch, features), size, workers = x.shape, inputs.itemsize, threads()
+    # Long samples are dealt to threads as a dense layer deals its inputs: each then gathers what it will multiply.
+    columns = workers if deals_inputs(features, 1, workers) else 1
+    rows = max(1, min(workers, batch)) if columns == 1 else 1
+    for part in prange(rows * columns):
+        i0, i1 = batch * (part // columns) // rows, batch * (part // columns + 1) // rows
+        j0, j1 = features * (part % columns) // columns, features * (part % columns + 1) // columns
+        for i in range(i0, i1):
+            row = order[first + i]
+            if i + AHEAD < i1:  # shuffled rows come from far: ask for one early
+                address = inputs.ctypes.data + (order[first + i + AHEAD] * features + j0) * size
+                for line in range(0, (j1 - j0) * size, 64):
+                    prefetch(address + line)
+            source, target = inputs[row, j0:j1], x[i, j0:j1]
+            for j in range(target.size):
+                target[j] = (x.dtype.type(source[j]) - shift) * factor
+            if j0 == 0:
+                for j in range(t.shape[1]):
+                    t[i, j] = targets[row, j]
 
 
 def _cuda(x, t, inputs, targets, order, position, offset, scale):
@@ -71,6 +79,7 @@ gather = Kernel(
     grid=a_block_each_row,
     flops=lambda x, *_: 2 * x.size,
     bytes=_bytes,
+    parallel_bytes=60_000,  # scattered reads: two cores fetch twice as fast
     cases=_cases,
     outputs=2,
 )

@@ -40,8 +40,10 @@ TRANSPOSE_ROWS = 12  # from this many rows on, copying a transposed B into panel
 def _multiply_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
     size, lanes = element_bytes(scale), vector_lanes(scale)
     panel, width = stack_panel(scale), VECTORS * lanes
-    for k0 in range(0, k, DEPTH):
-        depth, held = min(DEPTH, k - k0), keep if k0 == 0 else keep * 0 + 1
+    panels = (k + DEPTH - 1) // DEPTH
+    for p in range(panels):
+        k0, held = k * p // panels, keep if p == 0 else keep * 0 + 1
+        depth = k * (p + 1) // panels - k0
         if m <= WIDE_HEIGHT and n > width:
             for j in range(0, n, WIDE_VECTORS * lanes):
                 outer_tile(
@@ -72,8 +74,10 @@ def _multiply_transposed_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, sca
     size, lanes = element_bytes(scale), vector_lanes(scale)
     panel, width = stack_panel(scale), VECTORS * lanes
     tiles = (m + HEIGHT - 1) // HEIGHT
-    for k0 in range(0, k, DEPTH):
-        depth, held = min(DEPTH, k - k0), keep if k0 == 0 else keep * 0 + 1
+    panels = (k + DEPTH - 1) // DEPTH
+    for p in range(panels):
+        k0, held = k * p // panels, keep if p == 0 else keep * 0 + 1
+        depth = k * (p + 1) // panels - k0
         for j in range(0, n, width):
             columns = min(width, n - j)
             pack_panel_transposed(panel, b + (j * b_row + k0) * size, b_row, depth, columns, scale)
@@ -196,6 +200,12 @@ def _multiply_transposed(c, a, b, scale, keep, rows):
             dots(c, a, b, c.shape[1], a.shape[1], scale, keep)
 
     return choose
+
+
+@register_jitable
+def panels_of(k):
+    """How many panels a sum over k is cut into: each is summed in registers, then they are added in order."""
+    return (k + DEPTH - 1) // DEPTH
 
 
 @register_jitable

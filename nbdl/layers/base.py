@@ -50,7 +50,11 @@ class Layer:
         return {}
 
     def saved(self, shape: Shape) -> dict[str, Shape]:
-        """Arrays of one sample that forward keeps for backward, or that backward works in."""
+        """Arrays of one sample that only training needs: what forward keeps for backward, or backward works in."""
+        return {}
+
+    def scratch(self, shape: Shape) -> dict[str, Shape]:
+        """Arrays of one sample that forward works in, in training and in use."""
         return {}
 
     def is_view(self, training: bool) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nbdl.errors import NbdlError
 from nbdl.kernels.activation import GELU, KINDS, LINEAR, activation_backward, activation_forward
-from nbdl.kernels.dense import dense_backward_input, dense_backward_weights, dense_forward
+from nbdl.kernels.dense import dense_backward_input, dense_backward_weights, dense_forward, partial_sums
 from nbdl.layers.activation import check
 from nbdl.layers.base import Layer, Parameter, Shape, Views
 
@@ -47,18 +47,19 @@ class Dense(Layer):
         }
 
     def saved(self, shape: Shape) -> dict[str, Shape]:
-        kind = KINDS[self.activation]
-        if kind == LINEAR:
-            return {}
-        return {"z": (self.units,), "dz": (self.units,)} if kind == GELU else {"dz": (self.units,)}
+        return {} if self.activation == "linear" else {"dz": (self.units,)}
+
+    def scratch(self, shape: Shape) -> dict[str, Shape]:
+        room = {"partial": (partial_sums(shape[0], self.units),)}
+        return room | {"z": (self.units,)} if self.activation == "gelu" else room
 
     def forward(self, v: Views):
-        w, b, kind = v.parameters["w"], v.parameters["b"], KINDS[self.activation]
+        w, b, kind, partial = v.parameters["w"], v.parameters["b"], KINDS[self.activation], v.saved["partial"]
         if kind == GELU:  # its derivative needs z itself
-            yield dense_forward, (v.saved["z"], v.x, w, b, LINEAR)
+            yield dense_forward, (v.saved["z"], v.x, w, b, partial, LINEAR)
             yield activation_forward, (v.y, v.saved["z"], GELU)
         else:
-            yield dense_forward, (v.y, v.x, w, b, kind)
+            yield dense_forward, (v.y, v.x, w, b, partial, kind)
 
     def backward(self, v: Views):
         kind, dz = KINDS[self.activation], v.dy

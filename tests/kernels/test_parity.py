@@ -34,7 +34,7 @@ def test_variant_equals_reference(name, variant, dtype):
         kernel.reference(*expected)
         call = kernel.bind(variant, *given)
         call.run(*call.arguments)
-        for wanted, got in zip(expected, given, strict=True):
+        for wanted, got in zip(expected[: kernel.outputs], given, strict=False):
             if isinstance(wanted, np.ndarray):
                 np.testing.assert_allclose(got, wanted, **TOLERANCE[dtype], err_msg=f"{name} {variant}")
 
