@@ -50,7 +50,7 @@ class Dense(Layer):
         return {} if self.activation == "linear" else {"dz": (self.units,)}
 
     def scratch(self, shape: Shape) -> dict[str, Shape]:
-        room = {"partial": (partial_sums(shape[0], self.units),)}
+        room: dict[str, Shape] = {"partial": (partial_sums(shape[0], self.units),)}
         return room | {"z": (self.units,)} if self.activation == "gelu" else room
 
     def forward(self, v: Views):
