@@ -141,29 +141,29 @@ class _Emitter:
     def fma(self, a, b, c):
         return self.builder.call(self._fma, [a, b, c])
 
-    def loop(self, start, stop, step, carried):
-        """Open `for k in range(start, stop, step)` carrying vectors; returns k, the vectors and a function that closes it."""
+    def loop(self, start, stop, step: int, values, body):
+        """`for k in range(start, stop, step): values = body(k, values)`, which may run no time at all."""
         builder, before = self.builder, self.builder.block
-        body, done = builder.append_basic_block("k"), builder.append_basic_block("k_done")
-        builder.branch(body)
-        builder.position_at_end(body)
+        inside, done = builder.append_basic_block("k"), builder.append_basic_block("k_done")
+        builder.cbranch(builder.icmp_signed("<", start, stop), inside, done)
+        builder.position_at_end(inside)
         k = builder.phi(self.i64)
         k.add_incoming(start, before)
-        phis = []
-        for value in carried:
-            phi = builder.phi(value.type)
+        carried = [builder.phi(value.type) for value in values]
+        for phi, value in zip(carried, values, strict=True):
             phi.add_incoming(value, before)
-            phis.append(phi)
-
-        def close(values):
-            following = builder.add(k, step)
-            k.add_incoming(following, builder.block)
-            for phi, value in zip(phis, values, strict=True):
-                phi.add_incoming(value, builder.block)
-            builder.cbranch(builder.icmp_signed("<", following, stop), body, done)
-            builder.position_at_end(done)
-
-        return k, phis, close
+        following = body(k, carried)
+        after, k_next = builder.block, builder.add(k, self.index(step))
+        k.add_incoming(k_next, after)
+        for phi, value in zip(carried, following, strict=True):
+            phi.add_incoming(value, after)
+        builder.cbranch(builder.icmp_signed("<", k_next, stop), inside, done)
+        builder.position_at_end(done)
+        results = [builder.phi(value.type) for value in values]
+        for phi, first, last in zip(results, values, following, strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(last, after)
+        return results
 
 
 def _element(type_) -> types.Type:
@@ -176,14 +176,17 @@ def _emit_outer(e: _Emitter, rows, vectors, masked, a, a_row, a_col, b, b_row, d
     builder = e.builder
     masks = [e.mask(columns, v) for v in range(vectors)]
     row_of = e.row_offsets(a_row, rows)
-    k, acc, close = e.loop(e.index(0), depth, e.index(1), [e.zero] * (rows * vectors))
-    a_k, b_k = e.at(a, builder.mul(a_col, k)), e.at(b, builder.mul(b_row, k))
-    row = [e.load(e.at(b_k, e.index(v * e.lanes)), masks[v] if masked else None) for v in range(vectors)]
-    total = []
-    for i in range(rows):
-        element = e.splat(builder.load(row_of(a_k, i)))
-        total += [e.fma(element, row[v], acc[i * vectors + v]) for v in range(vectors)]
-    close(total)
+
+    def step(k, acc):
+        a_k, b_k = e.at(a, builder.mul(a_col, k)), e.at(b, builder.mul(b_row, k))
+        row = [e.load(e.at(b_k, e.index(v * e.lanes)), masks[v] if masked else None) for v in range(vectors)]
+        total = []
+        for i in range(rows):
+            element = e.splat(builder.load(row_of(a_k, i)))
+            total += [e.fma(element, row[v], acc[i * vectors + v]) for v in range(vectors)]
+        return total
+
+    total = e.loop(e.index(0), depth, 1, [e.zero] * (rows * vectors), step)
     scales, keeps = e.splat(scale), e.splat(keep)
     reads = e.splat(builder.fcmp_unordered("!=", keep, ir.Constant(e.scalar, 0.0)), masks[0].type)
     for i in range(rows):
@@ -227,14 +230,13 @@ def outer_tile(typingctx, rows, vectors, a, a_row, a_col, b, b_row, depth, c, c_
 
         shapes = [(height, width) for width in range(1, VECTORS + 1) for height in range(1, HEIGHT + 1)]
         shapes += [(height, WIDE_VECTORS) for height in range(1, WIDE_HEIGHT + 1)]
-        # A masked load is free on AVX-512 and dear elsewhere, so there only the ragged edge uses it.
+        # A masked load costs a slot that a multiply-add could have had, so only the ragged edge uses it.
         ragged = builder.icmp_signed("<", columns, builder.mul(vectors, e.index(e.lanes)))
         cases = {}
         for height, width in shapes:
-            if SIMD != "avx512":
-                cases[height * 64 + width * 2] = case(height, width, False)
+            cases[height * 64 + width * 2] = case(height, width, False)
             cases[height * 64 + width * 2 + 1] = case(height, width, True)
-        masked = e.index(1) if SIMD == "avx512" else builder.zext(ragged, e.i64)
+        masked = builder.zext(ragged, e.i64)
         choice = builder.add(builder.add(builder.mul(rows, e.index(64)), builder.mul(vectors, e.index(2))), masked)
         _switch(builder, choice, cases)
         return context.get_dummy_value()
@@ -270,37 +272,9 @@ def _emit_dot(e: _Emitter, rows, columns, a, a_row, b, b_row, depth, c, c_row, s
         theirs = [e.load(e.at(row, k), mask) for row in b_rows]
         return [e.fma(ours[i], theirs[j], acc[i * columns + j]) for i in range(rows) for j in range(columns)]
 
-    total = [e.zero] * (rows * columns)
-    entry, end = builder.block, builder.append_basic_block("whole_done")
-    start = builder.append_basic_block("whole")
-    builder.cbranch(builder.icmp_signed(">", whole, e.index(0)), start, end)
-    builder.position_at_end(start)
-    k, acc, close = e.loop(e.index(0), whole, e.index(e.lanes), total)
-    following = step(k, acc, None)
-    close(following)
-    after = builder.block
-    builder.branch(end)
-    builder.position_at_end(end)
-    merged = []
-    for value in following:
-        phi = builder.phi(e.vector)
-        phi.add_incoming(e.zero, entry)
-        phi.add_incoming(value, after)
-        merged.append(phi)
-    # The tail of k; fused with zeros where the mask is off, so a whole number of vectors is left unchanged.
-    tail = builder.append_basic_block("tail")
-    summed = builder.append_basic_block("summed")
-    builder.cbranch(builder.icmp_signed("<", whole, depth), tail, summed)
-    builder.position_at_end(tail)
-    tailed = step(whole, merged, e.mask(builder.sub(depth, whole), 0))
-    builder.branch(summed)
-    builder.position_at_end(summed)
-    total = []
-    for before, value in zip(merged, tailed, strict=True):
-        phi = builder.phi(e.vector)
-        phi.add_incoming(before, end)
-        phi.add_incoming(value, tail)
-        total.append(phi)
+    total = e.loop(e.index(0), whole, e.lanes, [e.zero] * (rows * columns), lambda k, acc: step(k, acc, None))
+    mask = e.mask(builder.sub(depth, whole), 0)
+    total = e.loop(whole, depth, e.lanes, total, lambda k, acc: step(k, acc, mask))
     reads = builder.fcmp_unordered("!=", keep, ir.Constant(e.scalar, 0.0))
     for first in range(0, rows * columns, e.lanes):
         group = total[first : first + e.lanes]
@@ -351,12 +325,15 @@ def pack_panel(typingctx, panel, b, b_row, depth, columns, like):
         panel, b = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (panel, b))
         masks = [e.mask(columns, v) for v in range(VECTORS)]
         everything = ir.Constant(masks[0].type, [1] * e.lanes)
-        k, _, close = e.loop(e.index(0), depth, e.index(1), [])
-        source, target = e.at(b, builder.mul(b_row, k)), e.at(panel, builder.mul(k, e.index(VECTORS * e.lanes)))
-        for v in range(VECTORS):
-            offset = e.index(v * e.lanes)
-            e.store(e.load(e.at(source, offset), masks[v]), e.at(target, offset), everything)
-        close([])
+
+        def copy(k, _):
+            source, target = e.at(b, builder.mul(b_row, k)), e.at(panel, builder.mul(k, e.index(VECTORS * e.lanes)))
+            for v in range(VECTORS):
+                offset = e.index(v * e.lanes)
+                e.store(e.load(e.at(source, offset), masks[v]), e.at(target, offset), everything)
+            return []
+
+        e.loop(e.index(0), depth, 1, [], copy)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -383,13 +360,15 @@ def pack_panel_transposed(typingctx, panel, b, b_row, depth, columns, like):
                 number = e.index(v * e.lanes + lane)
                 number = builder.select(builder.icmp_signed("<", number, last), number, last)
                 rows.append(e.at(b, builder.mul(b_row, number)))
-            k, _, close = e.loop(e.index(0), depth, e.index(e.lanes), [])
-            mask = e.mask(builder.sub(depth, k), 0)
-            square = _emit_transpose(e, [e.load(e.at(row, k), mask) for row in rows])
-            for lane, vector in enumerate(square):
-                row = builder.mul(builder.add(k, e.index(lane)), e.index(VECTORS * e.lanes))
-                e.store(vector, e.at(panel, builder.add(row, e.index(v * e.lanes))), everything)
-            close([])
+
+            def turn(k, _, rows=rows, v=v):
+                mask = e.mask(builder.sub(depth, k), 0)
+                for lane, vector in enumerate(_emit_transpose(e, [e.load(e.at(row, k), mask) for row in rows])):
+                    row = builder.mul(builder.add(k, e.index(lane)), e.index(VECTORS * e.lanes))
+                    e.store(vector, e.at(panel, builder.add(row, e.index(v * e.lanes))), everything)
+                return []
+
+            e.loop(e.index(0), depth, e.lanes, [], turn)
         return context.get_dummy_value()
 
     return signature, codegen
