@@ -5,8 +5,8 @@ from nbdl.zoo import Demo
 DEMO = Demo(
     name="spiral",
     summary="spiral arms in the plane: a border that winds",
-    lesson="For a while nothing seems to happen; then the border starts to wind. Try fewer neurons, or a lower learning "
-    "rate, and see when it never does.",
+    lesson="Watch the border wind itself along the arms: each hidden neuron adds one bend. Try --layers 4,relu and see "
+    "how far four bends get.",
     dataset="spiral",
     layers="64,relu,64,relu",
     optimizer="adam",
