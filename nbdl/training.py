@@ -229,9 +229,8 @@ class Training:
         return sum(call.flops for call in self.calls)
 
     def _begin_epoch(self) -> None:
-        n = len(self.data)
         if self.shuffle:
-            order = np.random.default_rng([self.seed, 1, self.epoch]).permutation(n)
+            order = next(self._shuffles)
             if self._on_device:
                 self._order.copy_to_device(order)
             else:
@@ -249,31 +248,32 @@ class Training:
         counter, position, device = self._counter, self._position, self._on_device
         rate = optimizer.learning_rate * factor(self.updates)
         self._set_numbers(rate)
+        self._shuffles = shuffles(n, self.seed, self.epoch)
         if self.position:
             self._begin_epoch()
+        programs, spent, at = self._programs, self.budget.spent, self.position
         while True:
             start = perf_counter()
-            if self.position == 0:
+            if at == 0:
                 self._begin_epoch()
-            size = min(batch, n - self.position)
-            calls, loss_of_batch, _, _ = self._steps(size)
+            size = batch if at + batch <= n else n - at
+            calls, loss_of_batch, _, _ = programs[size]
             if not steady:
                 rate = optimizer.learning_rate * factor(self.updates)
                 self._set_numbers(rate)
             if device:
-                position.copy_to_device(np.array([self.position], np.int64))
+                position.copy_to_device(np.array([at], np.int64))
                 counter.copy_to_device(np.array([self.seed, self.updates], np.uint64))
             else:
-                position[0], counter[1] = self.position, self.updates
+                position[0], counter[1] = at, self.updates
             for run, arguments in calls:
                 run(*arguments)
             loss = float(loss_of_batch.copy_to_host()[0] if device else loss_of_batch[0])
-            self.updates += 1
-            self.examples += size
-            self.position += size
-            ends = self.position >= n
+            at += size
+            ends = at >= n
             if ends:
-                self.epoch, self.position = self.epoch + 1, 0
+                self.epoch, at = self.epoch + 1, 0
+            self.updates, self.examples, self.position = self.updates + 1, self.examples + size, at
             self.seconds += perf_counter() - start
             if self._first_loss is None:
                 self._first_loss = loss
@@ -281,7 +281,7 @@ class Training:
                 raise Diverged("blow-up" if math.isfinite(loss) else "nonfinite", self.updates, loss, rate)
             step = Step(self.epoch + (not ends), self.updates, self.examples, self.seconds, loss, rate, ends)
             yield step
-            if self.budget.spent(step):
+            if spent(step):
                 if device:
                     self.fetch()
                 return
@@ -318,6 +318,15 @@ class Training:
         for name in ("epoch", "position", "updates", "examples", "seconds"):
             setattr(self, name, counters[name])
         self._first_loss = counters["first_loss"]
+
+
+def shuffles(n: int, seed: int, first: int = 0) -> Iterator[np.ndarray]:
+    """The order of n samples in epoch `first` and all after it: one stream of random numbers, drawn from its start."""
+    random = np.random.default_rng([seed, 1])
+    for _ in range(first):
+        random.permutation(n)
+    while True:
+        yield random.permutation(n)
 
 
 def set_threads(threads: int | None) -> int:

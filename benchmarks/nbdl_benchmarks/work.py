@@ -1,10 +1,12 @@
 """The work that every contender does: a network, its first weights, its data, and the order of its batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from nbdl.training import shuffles
 
 RATE = 0.01
 SIZES = {"mlp": (784, 128, 10), "xor": (2, 8, 1)}
@@ -29,19 +31,9 @@ class Work:
         w2 = random.standard_normal((hidden, outputs)) * np.sqrt(1 / hidden)
         return [a.astype(np.float32) for a in (w1, np.zeros(hidden), w2, np.zeros(outputs))]
 
-    def order(self, epoch: int) -> np.ndarray:
-        """The shuffle of an epoch, drawn as nbdl draws it with seed 0."""
-        return np.random.default_rng([0, 1, epoch]).permutation(len(self.inputs))
-
-
-@dataclass(frozen=True)
-class Contender:
-    """`run(steps)` does so many more training steps; `weights()` are the weights after them, as in Work.weights."""
-
-    name: str
-    version: str
-    run: Callable[[int], Any]
-    weights: Callable[[], list[np.ndarray]]
+    def orders(self) -> Iterator[np.ndarray]:
+        """The shuffle of every epoch, as nbdl draws it with seed 0."""
+        return shuffles(len(self.inputs), 0)
 
 
 def make(net: str, batch: int, data: str) -> Work:
@@ -65,13 +57,12 @@ class Batches:
     """Start and end of the next batch in the shuffle it belongs to."""
 
     def __init__(self, work: Work, place: Callable[[np.ndarray], Any]):
-        self.work, self.place, self.epoch, self.position = work, place, 0, 0
-        self.order = place(work.order(0))
+        self.work, self.place, self.orders, self.position = work, place, work.orders(), 0
+        self.order = place(next(self.orders))
 
     def __next__(self) -> tuple[Any, int, int]:
         start = self.position
         if start + self.work.batch > len(self.work.inputs):
-            self.epoch, start = self.epoch + 1, 0
-            self.order = self.place(self.work.order(self.epoch))
+            start, self.order = 0, self.place(next(self.orders))
         self.position = start + self.work.batch
         return self.order, start, self.position
