@@ -2,10 +2,13 @@
 
 import os
 import sys
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 
 import click
+
+from nbdl import __version__
 
 COMMANDS = {
     "train": "Train a network and watch it learn.",
@@ -51,7 +54,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="nbdl")
+@click.version_option(__version__, prog_name="nbdl")
 def group() -> None:
     """Deep learning that you can read, run and trust: networks that learn in your terminal, timed honestly."""
 
@@ -63,19 +66,17 @@ def main() -> None:
         import warnings
 
         warnings.simplefilter("ignore")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller (`>&-`)
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
-        code = group.main(standalone_mode=False)
-        sys.stdout.flush()
-    except click.exceptions.Abort:
+        code = _invoke()
+    except (click.exceptions.Abort, KeyboardInterrupt):
         code = _say("interrupted", 130)
-    except KeyboardInterrupt:
-        code = _say("interrupted", 130)
-    except click.UsageError as error:
-        error.show()
-        code = 2
     except click.ClickException as error:
-        error.show()
-        code = 1
+        code = error.exit_code
+        with suppress(BrokenPipeError):
+            error.show()
     except BrokenPipeError:
         # The reader has seen enough (`| head`): point stdout elsewhere, so that closing it says nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -86,7 +87,23 @@ def main() -> None:
         if debug:
             raise
         code = _say(_explain(error), 1)
-    sys.exit(code or 0)
+    sys.exit(code)
+
+
+def _invoke() -> int:
+    """Run the command to its last written character. `group.main` would do, but it ends a closed pipe with code 1."""
+    if "_NBDL_COMPLETE" in os.environ:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(group, {}, "nbdl", "_NBDL_COMPLETE", os.environ["_NBDL_COMPLETE"])
+    code = 0
+    try:
+        with group.make_context("nbdl", sys.argv[1:]) as context:
+            group.invoke(context)
+    except click.exceptions.Exit as end:
+        code = end.exit_code
+    sys.stdout.flush()
+    return code
 
 
 def _explain(error: Exception) -> str:
@@ -105,13 +122,15 @@ def _explain(error: Exception) -> str:
 
 def _say(message: str, code: int) -> int:
     """One paragraph on stderr, red on a terminal that has colours."""
-    try:
-        head, colon, rest = message.partition(":")
-        if colon and head == "error":
-            message = click.style("error:", fg="red", bold=True) + rest
-        click.echo(message, err=True, color=None if "NO_COLOR" not in os.environ else False)
-    except BrokenPipeError:
-        pass
+    from rich.text import Text
+
+    from nbdl_cli import console
+
+    head, colon, rest = message.partition(":")
+    text = Text.assemble((head + colon, "bold red"), rest) if head == "error" else Text(message)
+    err = console.err()
+    with suppress(BrokenPipeError):
+        err.print(text, soft_wrap=not err.is_terminal)
     return code
 
 
