@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
+
+from nbdl_cli.drawing.palette import RIGHT, WRONG
 
 PAIRS = 6  # confusions named where the matrix does not fit
 
@@ -14,20 +17,21 @@ class confusion_table:
     """Counts with the true class down and the network's answer across; a list of the worst pairs where it is too wide."""
 
     def __init__(self, matrix: Any, classes: Sequence[str]):
-        self.matrix, self.classes = matrix, list(classes)
+        import numpy as np
+
+        self.matrix, self.classes = np.asarray(matrix), list(classes)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         matrix, names = self.matrix, self.classes
-        widest = max(len(str(matrix.max())), max(map(len, names)))
-        if (len(names) + 1) * (widest + 2) + 8 > options.max_width:
+        columns = [max(cell_len(name), len(str(matrix[:, j].max()))) + 2 for j, name in enumerate(names)]
+        if sum(columns) + max(map(cell_len, names)) + 2 > options.max_width:
             yield from self._pairs()
             return
         wrong = matrix.copy()
         wrong[range(len(names)), range(len(names))] = 0
         most = wrong.max()
-        table = Table(
-            title=" confusions: the truth down, the answer across", title_justify="left", box=None, padding=(0, 1)
-        )
+        yield Text(" confusions: the truth down, the answer across", style="bold")
+        table = Table(box=None, padding=(0, 1))
         table.add_column("", style="bold")
         for name in names:
             table.add_column(name, justify="right")
@@ -35,9 +39,9 @@ class confusion_table:
             cells = []
             for j, count in enumerate(matrix[i]):
                 if i == j:
-                    cells.append(Text(str(count), style="green"))
+                    cells.append(Text(str(count), style=RIGHT))
                 elif count:
-                    cells.append(Text(str(count), style="bold red" if count == most else "red"))
+                    cells.append(Text(str(count), style=f"bold underline {WRONG}" if count == most else WRONG))
                 else:
                     cells.append(Text("·", style="dim"))
             table.add_row(name, *cells)

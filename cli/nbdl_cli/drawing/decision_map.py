@@ -1,16 +1,18 @@
 """The plane as a network sees it: the colour of a place is the class the network would give it, stronger when surer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from nbdl_cli.drawing.image import colourful
-from nbdl_cli.drawing.palette import MARKS, colour, style
+from nbdl_cli.console import colourful
+from nbdl_cli.drawing.legend import legend
+from nbdl_cli.drawing.palette import colour, mark, style
 
 DARK = (24, 24, 28)  # where the network does not know
+SURE = 0.75  # without colour a place that is less sure shows a dot
 
 
 def grid_inputs(extent: tuple[float, float, float, float], columns: int, rows: int) -> Any:
@@ -27,8 +29,8 @@ def grid_inputs(extent: tuple[float, float, float, float], columns: int, rows: i
 class DecisionMap:
     """`classes_` and `sure` (rows, columns) over `extent` (left, right, bottom, top), and points (n, 2) with labels (n).
 
-    Two rows make one line of characters. Without colours a place shows the letter of its class where the network is
-    sure, and points are shown by the class number.
+    Two rows make one line of characters. Without colours a place shows the small letter of its class where the network
+    is sure, and an example the capital of its own. A map that is too wide loses columns evenly, not its right side.
     """
 
     classes_: Any
@@ -39,36 +41,41 @@ class DecisionMap:
     classes: Sequence[str]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        rows, columns = self.classes_.shape
-        left, right, bottom, top = self.extent
-        marks: dict[tuple[int, int], int] = {}
-        for (x, y), label in zip(self.points, self.labels, strict=True):
-            column = int((x - left) / (right - left) * columns)
-            row = int((top - y) / (top - bottom) * rows)
-            if 0 <= column < columns and 0 <= row < rows:
-                marks[row, column] = int(label)
-        drawn = self._colour if colourful(console) else self._letters
-        yield from drawn(marks)
-        legend = Text(" ")
-        for number, name in enumerate(self.classes):
-            if colourful(console):
-                legend.append("■ ", style(colour(number)))
-                legend.append(f"{name}   ")
-            else:
-                legend.append(f"{MARKS[number].lower()} {name} (example {MARKS[number]})   ")
-        yield legend
+        columns = self.classes_.shape[1]
+        room = options.max_width - 1
+        chosen = [i * columns // room for i in range(room)] if columns > room else list(range(columns))
+        classes, sure = self.classes_[:, chosen], self.sure[:, chosen]
+        drawn = self._in_colour if colourful(console) else self._in_letters
+        yield from drawn(classes, sure, self._examples(*classes.shape))
+        yield from legend(list(self._entries(colourful(console))), 1, options.max_width)
 
-    def _colour(self, marks: dict[tuple[int, int], int]):
-        rows, columns = self.classes_.shape
+    def _examples(self, rows: int, columns: int) -> dict[tuple[int, int], int]:
+        """Class of the last example in each place that has one."""
+        left, right, bottom, top = self.extent
+        found: dict[tuple[int, int], int] = {}
+        for (x, y), label in zip(self.points, self.labels, strict=True):
+            across, down = (x - left) / ((right - left) or 1), (top - y) / ((top - bottom) or 1)
+            if 0 <= across < 1 and 0 <= down < 1:
+                found[int(down * rows), int(across * columns)] = int(label)
+        return found
+
+    def _entries(self, in_colour: bool) -> Iterator[Text]:
+        for number, name in enumerate(self.classes):
+            if in_colour:
+                yield Text.assemble(("■", style(colour(number))), f" {name}")
+            else:
+                yield Text(f"{mark(number).lower()} {name}, example {mark(number)}")
+
+    def _in_colour(self, classes: Any, sure: Any, examples: dict[tuple[int, int], int]) -> Iterator[Text]:
+        rows, columns = classes.shape
         least = 1 / max(2, len(self.classes))
 
         def shade(row: int, column: int) -> str:
-            if (row, column) in marks:
-                return style(tuple(min(255, c + 70) for c in colour(marks[row, column])))  # type: ignore[arg-type]
-            sure = (float(self.sure[row, column]) - least) / (1 - least)
-            blend = 0.08 + 0.42 * max(0.0, sure)
-            base = colour(int(self.classes_[row, column]))
-            return style(tuple(round(d + blend * (c - d)) for c, d in zip(base, DARK, strict=True)))  # type: ignore[arg-type]
+            if (row, column) in examples:
+                return style([min(255, part + 70) for part in colour(examples[row, column])])
+            blend = 0.08 + 0.42 * max(0.0, (float(sure[row, column]) - least) / (1 - least))
+            base = colour(int(classes[row, column]))
+            return style([round(dark + blend * (part - dark)) for part, dark in zip(base, DARK, strict=True)])
 
         for row in range(0, rows - 1, 2):
             text = Text(" ", no_wrap=True)
@@ -76,13 +83,12 @@ class DecisionMap:
                 text.append("▀", f"{shade(row, column)} on {shade(row + 1, column)}")
             yield text
 
-    def _letters(self, marks: dict[tuple[int, int], int]):
-        rows, columns = self.classes_.shape
+    def _in_letters(self, classes: Any, sure: Any, examples: dict[tuple[int, int], int]) -> Iterator[Text]:
+        rows, columns = classes.shape
         for row in range(0, rows - 1, 2):
             line = []
             for column in range(columns):
-                mark = marks.get((row, column), marks.get((row + 1, column)))
-                sure = float(self.sure[row, column]) > 0.75
-                place = MARKS[int(self.classes_[row, column])].lower() if sure else "."
-                line.append(MARKS[mark] if mark is not None else place)
+                example = examples.get((row, column), examples.get((row + 1, column)))
+                place = mark(int(classes[row, column])).lower() if float(sure[row, column]) > SURE else "."
+                line.append(place if example is None else mark(example))
             yield Text(" " + "".join(line), no_wrap=True)

@@ -1,5 +1,7 @@
 """Colours that stay apart for colour-blind eyes and on dark and light screens (Okabe and Ito, Color Universal Design)."""
 
+from collections.abc import Sequence
+
 COLOURS = (
     (86, 180, 233),  # sky blue
     (230, 159, 0),  # orange
@@ -10,6 +12,8 @@ COLOURS = (
     (0, 114, 178),  # blue
     (150, 150, 150),  # grey
 )
+RIGHT, WRONG = "#009e73", "#d55e00"  # green and vermilion: apart for eyes that see no red or no green
+
 MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -18,5 +22,11 @@ def colour(number: int) -> tuple[int, int, int]:
     return COLOURS[number % len(COLOURS)]
 
 
-def style(rgb: tuple[int, int, int]) -> str:
+def mark(number: int) -> str:
+    """Letter of class `number`, where there is no colour; they repeat after twenty-six."""
+    return MARKS[number % len(MARKS)]
+
+
+def style(rgb: Sequence[int]) -> str:
+    """Red, green and blue from 0 to 255 as Rich writes them."""
     return f"#{rgb[0]:02x}{rgb[1]:02x}{rgb[2]:02x}"
