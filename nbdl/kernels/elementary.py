@@ -20,7 +20,9 @@ LN_2_LOW = np.float32(math.log(2) - 355 / 512)
 @register_jitable
 def _exp32(x):
     # exp(x) = 2^n exp(r), |r| <= ln(2)/2, and a Taylor series for exp(r): its next term is below 6e-9.
-    x = min(max(x, np.float32(-87.0)), np.float32(88.0))
+    low, high = np.float32(-87.0), np.float32(88.0)
+    x = low if x < low else x  # written so that NaN stays NaN, and without branches
+    x = high if x > high else x
     n = np.floor(x * LOG2_E + np.float32(0.5))
     r = (x - n * LN_2_HIGH) - n * LN_2_LOW
     series = np.float32(1 / 5040)

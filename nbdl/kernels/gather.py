@@ -10,6 +10,7 @@ from numba import prange
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.blocks import a_block_each_row
 from nbdl.kernels.dense import deals_inputs
+from nbdl.kernels.matmul import piece
 from nbdl.kernels.tile import prefetch
 
 AHEAD = 4  # rows between asking for one and reading it
@@ -29,7 +30,7 @@ def _cpu(x, t, inputs, targets, order, position, offset, scale):
     rows = max(1, min(workers, batch)) if columns == 1 else 1
     for part in prange(rows * columns):
         i0, i1 = batch * (part // columns) // rows, batch * (part // columns + 1) // rows
-        j0, j1 = features * (part % columns) // columns, features * (part % columns + 1) // columns
+        j0, j1 = piece(part % columns, columns, features, 16)  # whole cache lines: two cores on one line would fight
         for i in range(i0, i1):
             row = order[first + i]
             if i + AHEAD < i1:  # shuffled rows come from far: ask for one early
