@@ -7,33 +7,38 @@ import numpy as np
 from rich.console import Console
 
 from nbdl_benchmarks.peers.nbdl_mlp import build
-from nbdl_benchmarks.work import make
 
 STEPS = 1000
 
 
 def run(console: Console) -> dict[str, Any]:
-    """Trace 1000 steps at batch 1 and 32: bytes that grew, and bytes of NumPy arrays still held."""
-    document: dict[str, Any] = {"schema": "nbdl.benchmark.allocations/1", "cases": []}
+    """Trace 1000 steps at batch 1 and 32: bytes that grew, bytes in NumPy arrays, and the most that was ever held."""
+    document: dict[str, Any] = {"schema": "nbdl.benchmark.allocations/1", "steps": STEPS, "cases": []}
     for batch in (1, 32):
-        contender = build(make("mlp", batch, "random"))
-        contender.run(100)
-        tracemalloc.start()
-        contender.run(10)
-        before = tracemalloc.take_snapshot()
-        base = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        contender.run(STEPS)
-        highest = tracemalloc.get_traced_memory()[1]
-        after = tracemalloc.take_snapshot()
-        tracemalloc.stop()
-        arrays = after.filter_traces([tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)])
-        held = sum(s.size for s in arrays.statistics("filename"))
-        grown = sum(d.size_diff for d in after.compare_to(before, "lineno") if "tracemalloc" not in str(d.traceback))
-        found = {"batch": batch, "grown_bytes": grown, "array_bytes": held, "highest_over_start": highest - base}
+        found = {"batch": batch, **trace(build("mlp", batch, "random").run)}
         document["cases"].append(found)
         console.print(
-            f"batch {batch}: {STEPS} steps grew by {grown} bytes, hold {held} bytes of arrays, and never held more than "
-            f"{highest - base} bytes above the start"
+            "batch {batch}: {steps} steps grew by {grown_bytes} bytes, hold {array_bytes} bytes of arrays, and never "
+            "held more than {highest_over_start} bytes above the start".format(steps=STEPS, **found)
         )
     return document
+
+
+def trace(steps) -> dict[str, int]:
+    """What `steps(count)` allocates once it is warm. An array that lives only for a step shows in the highest mark."""
+    steps(100)
+    tracemalloc.start()
+    steps(10)
+    before = tracemalloc.take_snapshot()
+    base = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    steps(STEPS)
+    highest = tracemalloc.get_traced_memory()[1]
+    after = tracemalloc.take_snapshot()
+    tracemalloc.stop()
+    arrays = after.filter_traces([tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)])
+    return {
+        "grown_bytes": sum(d.size_diff for d in after.compare_to(before, "lineno") if "tracemalloc" not in str(d)),
+        "array_bytes": sum(s.size for s in arrays.statistics("filename")),
+        "highest_over_start": highest - base,
+    }

@@ -2,70 +2,105 @@
 
 A shared machine drifts by tens of per cent from one second to the next. Asked in turn, all contenders meet the same
 drift, and the ratio within a round is what counts. A worker that waits is stopped (SIGSTOP), so that its spinning threads
-cannot take cores from the one that is being timed.
+cannot take cores from the one that is being timed; while it is timed, every library keeps its own defaults.
 """
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from nbdl.errors import NbdlError
+from nbdl_benchmarks import cores
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-class Worker:
-    """A Python process that runs `module` with arguments and answers one JSON line for each line it is sent."""
+@dataclass(frozen=True)
+class Contender:
+    """One way to do the work: `run(steps)` does so many more steps, `result()` gives the arrays they have led to."""
 
-    def __init__(self, name: str, arguments: Sequence[str], threads: int):
+    name: str
+    version: str
+    run: Callable[[int], Any]
+    result: Callable[[], list[np.ndarray]]
+
+
+class Worker:
+    """A process of its own that builds one contender, `module:function(*arguments)`, and answers questions about it."""
+
+    def __init__(self, builder: str, arguments: Sequence[Any], threads: int):
         environment = {**os.environ, **{name: str(threads) for name in THREADS}}
         environment["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={threads}"
         environment["JAX_PLATFORMS"] = "cpu"
-        self.name = name
+        self._builder, self._errors = builder, tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by close()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "nbdl_benchmarks.worker", *arguments, str(threads)],
+            [sys.executable, "-m", "nbdl_benchmarks.worker", builder, json.dumps(arguments), str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
             env=environment,
         )
-        self.about = self._answer()
-        self._stop()
+        try:
+            about = self._answer()
+        except BaseException:
+            self.close()
+            raise
+        self.name, self.version = about["name"], about["version"]
+        self._signal(signal.SIGSTOP)
 
-    def ask(self, **question: Any) -> dict[str, Any]:
-        """Wake the worker, ask, wait for its answer and stop it again."""
+    def run(self, steps: int) -> tuple[float, float]:
+        """Seconds that so many steps took, and the seconds that all its threads worked for it."""
+        answer = self._ask(run=steps)
+        return answer["seconds"], answer["worked"]
+
+    def result(self) -> np.ndarray:
+        """All numbers that the steps have led to so far."""
+        return np.array(self._ask(result=True)["result"])
+
+    def _ask(self, **question: Any) -> dict[str, Any]:
         assert self.process.stdin
-        os.kill(self.process.pid, signal.SIGCONT)
-        self.process.stdin.write(json.dumps(question) + "\n")
-        self.process.stdin.flush()
+        self._signal(signal.SIGCONT)
+        with suppress(BrokenPipeError):  # it has ended; what it said on the way out comes with the missing answer
+            print(json.dumps(question), file=self.process.stdin, flush=True)
         answer = self._answer()
-        self._stop()
+        self._signal(signal.SIGSTOP)
         return answer
 
-    def _stop(self) -> None:
-        os.kill(self.process.pid, signal.SIGSTOP)
-
     def _answer(self) -> dict[str, Any]:
-        assert self.process.stdout and self.process.stderr
+        assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
-            last = self.process.stderr.read().strip().rsplit("\n", 1)[-1]
-            raise NbdlError(f"the process of {self.name} ended: {last}")
-        return json.loads(line)
+            self._errors.seek(0)
+            last = self._errors.read().strip().rsplit("\n", 1)[-1]
+            raise NbdlError(f"the process of {self._builder} ended before it answered: {last or 'it said nothing'}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise NbdlError(answer["error"])
+        return answer
+
+    def _signal(self, number: int) -> None:
+        if self.process.poll() is None:
+            os.kill(self.process.pid, number)
 
     def close(self) -> None:
-        os.kill(self.process.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if stream:
+        for stream in (self.process.stdin, self.process.stdout, self._errors):
+            assert stream
+            with suppress(BrokenPipeError):  # a question that nobody will read
                 stream.close()
 
 
@@ -79,30 +114,81 @@ class Timing:
 
     @property
     def quartiles(self) -> tuple[float, float, float]:
-        low, middle, high = np.quantile(self.seconds, (0.25, 0.5, 0.75))
-        return float(low), float(middle), float(high)
+        return quartiles(self.seconds)
 
-    def ratio(self, other: "Timing") -> tuple[float, float, float]:
-        """How many times the other's time is ours, round by round: quartiles and median."""
-        low, middle, high = np.quantile(np.array(other.seconds) / np.array(self.seconds), (0.25, 0.5, 0.75))
-        return float(low), float(middle), float(high)
+    def times(self, other: "Timing") -> tuple[float, float, float]:
+        """How many times the other's time this one took, round by round: quartiles."""
+        return quartiles(np.array(self.seconds) / np.array(other.seconds))
 
 
-def rounds(workers: Sequence[Worker], steps: dict[str, int], count: int) -> list[Timing]:
-    """Time all workers for `count` rounds, in turn, after one round that does not count."""
-    timings = [Timing(worker.about["name"], worker.about["version"]) for worker in workers]
-    for number in range(count + 1):
-        for worker, timing in zip(workers, timings, strict=True):
-            seconds = worker.ask(run=steps[timing.name])["seconds"]
-            if number:
-                timing.seconds.append(seconds / steps[timing.name])
-    return timings
+@dataclass
+class Comparison:
+    """The timings of all contenders, and the share of the cores that other processes took in each round."""
+
+    timings: list[Timing]
+    others: list[float] = field(default_factory=list)
+
+
+def quartiles(values: Any) -> tuple[float, float, float]:
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    return float(low), float(middle), float(high)
+
+
+def compare(
+    contenders: Sequence[tuple[str, Sequence[Any]]],
+    *,
+    threads: int,
+    rounds: int,
+    seconds: float,
+    warm_up: int,
+    tolerance: float,
+    between: Callable[[], Any] = lambda: None,
+) -> Comparison:
+    """Start all contenders, hold their results against the first one's, and time them in turn.
+
+    Each turn takes about `seconds`; `between` is called before every round. Raises NbdlError when after `warm_up` steps
+    a result is further than `tolerance` from the first contender's, or than 1 % of the way that one's has come:
+    a comparison of different computations is worthless.
+    """
+    cores.claim(threads)
+    with ExitStack() as running:
+        workers = []
+        for builder, arguments in contenders:
+            workers.append(Worker(builder, arguments, threads))
+            running.callback(workers[-1].close)
+        start = workers[0].result()
+        steps, first = [], None
+        for worker in workers:
+            worker.run(warm_up)
+            result = worker.result()
+            first = result if first is None else first
+            _agree(worker.name, result, first, start, warm_up, tolerance)
+            steps.append(max(1, round(warm_up * seconds / worker.run(warm_up)[0])))
+        comparison = Comparison([Timing(worker.name, worker.version) for worker in workers])
+        for worker, number in zip(workers, steps, strict=True):
+            worker.run(number)
+        for _ in range(rounds):
+            between()
+            begun, busy, ours = time.perf_counter(), sum(cores.busy().values()), 0.0
+            for worker, timing, number in zip(workers, comparison.timings, steps, strict=True):
+                spent, worked = worker.run(number)
+                timing.seconds.append(spent / number)
+                ours += worked
+            taken = sum(cores.busy().values()) - busy - ours
+            comparison.others.append(max(0.0, taken / threads / (time.perf_counter() - begun)))
+    return comparison
+
+
+def _agree(name: str, result: np.ndarray, first: np.ndarray, start: np.ndarray, steps: int, tolerance: float) -> None:
+    if result.shape != first.shape:
+        raise NbdlError(f"{name} computes something else: {result.size} numbers, where the others have {first.size}.")
+    apart, come = float(np.abs(result - first).max()), float(np.abs(first - start).max())
+    if not apart <= min(tolerance, come / 100):
+        raise NbdlError(f"{name} computes something else: after {steps} steps it is {apart:.1e} off, of {come:.1e}.")
 
 
 def environment(threads: int) -> dict[str, Any]:
-    """The machine on which the numbers were taken."""
-    import platform
-
+    """The machine on which the numbers are taken, and how busy it is."""
     from nbdl.kernels.tile import SIMD
 
     processor = platform.processor() or platform.machine()
@@ -115,7 +201,10 @@ def environment(threads: int) -> dict[str, Any]:
         "processor": processor,
         "cores": os.cpu_count(),
         "threads": threads,
+        "load": os.getloadavg()[0],
         "simd": SIMD,
         "python": platform.python_version(),
+        "numpy": version("numpy"),
+        "numba": version("numba"),
         "system": platform.platform(terse=True),
     }

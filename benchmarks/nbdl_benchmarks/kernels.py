@@ -1,22 +1,16 @@
-"""`python -m nbdl_benchmarks kernels`: matrix products against NumPy and PyTorch, as shares of the measured peak.
+"""`python -m nbdl_benchmarks kernels`: matrix products against NumPy and PyTorch, as shares of the measured peak."""
 
-All three run in this process, in turn; each library's idle threads have gone to sleep before the next one's turn.
-"""
-
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table
 
-from nbdl.kernels.matmul import matmul, matmul_transposed
 from nbdl.kernels.peak import fma_peak
-from nbdl.training import set_threads
-from nbdl_benchmarks.harness import environment
+from nbdl_benchmarks.harness import compare, environment
+from nbdl_benchmarks.report import draw, machine
 
-SHAPES = [
+SHAPES = [  # m, k, n: a cube, and the products of MLP 784-128-10 forward and backward
     (512, 512, 512),
     (256, 256, 256),
     (128, 784, 128),
@@ -25,75 +19,35 @@ SHAPES = [
     (1, 784, 128),
     (128, 128, 10),
 ]
+SECONDS = 0.05  # of one contender's turn
+WARM_UP = 20
+TOLERANCE = 1e-3  # of sums of up to 784 products of standard normals
 
 
-def run(threads: int, count: int, console: Console) -> dict[str, Any]:
-    """Time every shape for `count` rounds, draw the table and return all numbers as plain data."""
-    set_threads(threads)
-    peak = fma_peak(threads)
-    table = Table(
-        title=f"matrix products, float32, {threads} threads, peak {peak / 1e9:.0f} GFLOP/s", title_justify="left"
-    )
-    table.add_column("m × k × n")
-    for name in ("nbdl GFLOP/s", "of peak", "nbdl, B transposed", "numpy", "torch", "× numpy", "× torch"):
-        table.add_column(name, justify="right")
+def run(
+    torch: bool, threads: int, rounds: int, console: Console, shapes: Sequence[tuple[int, int, int]] = SHAPES
+) -> dict[str, Any]:
+    """Time every shape, draw a table for each, and return all numbers as plain data."""
     document: dict[str, Any] = {
-        "schema": "nbdl.benchmark.kernels/1",
+        "schema": "nbdl.benchmark.kernels/2",
         "environment": environment(threads),
-        "peak_flops": peak,
+        "products": [],
     }
-    document["products"] = []
-    for m, k, n in SHAPES:
-        contenders = _contenders(m, k, n, threads)
-        seconds: dict[str, list[float]] = {name: [] for name in contenders}
-        for _ in range(count):
-            peak = max(peak, fma_peak(threads))
-            for name, call in contenders.items():
-                seconds[name].append(_best(call))
-        flops = 2 * m * k * n
-        rate = {name: flops / float(np.median(values)) for name, values in seconds.items()}
-        ratio = {
-            name: float(np.median(np.array(values) / np.array(seconds["nbdl"]))) for name, values in seconds.items()
-        }
-        cells = [
-            f"{rate[name] / 1e9:.1f}" if name in rate else "–" for name in ("nbdl", "nbdl transposed", "numpy", "torch")
-        ]
-        cells.insert(1, f"{100 * rate['nbdl'] / peak:.0f} %")
-        table.add_row(
-            f"{m} × {k} × {n}", *cells, *(f"{ratio[name]:.2f}" if name in ratio else "–" for name in ("numpy", "torch"))
+    machine(console, document["environment"])
+    builders = ["build_nbdl", "build_nbdl_transposed", "build_numpy", *(["build_torch"] if torch else [])]
+    for m, k, n in shapes:
+        peaks: list[float] = []  # of every round: the clock of the cores drifts too
+        comparison = compare(
+            [(f"nbdl_benchmarks.peers.products:{builder}", (m, k, n)) for builder in builders],
+            threads=threads,
+            rounds=rounds,
+            seconds=SECONDS,
+            warm_up=WARM_UP,
+            tolerance=TOLERANCE,
+            between=lambda: peaks.append(fma_peak(threads)),  # noqa: B023  called before the loop goes on
         )
-        document["products"].append({"shape": [m, k, n], "seconds": seconds, "share_of_peak": rate["nbdl"] / peak})
-    console.print(table)
+        flops = 2 * m * k * n
+        title = f"{m} × {k} × {n}, {flops / comparison.timings[0].quartiles[1] / 1e9:.0f} GFLOP/s"
+        draw(console, title, comparison, flops, peaks)
+        document["products"].append({"shape": [m, k, n], "flops": flops, "peaks": peaks, **asdict(comparison)})
     return document
-
-
-def _contenders(m: int, k: int, n: int, threads: int) -> dict[str, Callable[[], Any]]:
-    random = np.random.default_rng(0)
-    a, b = (random.standard_normal(shape).astype(np.float32) for shape in ((m, k), (k, n)))
-    c, turned = np.empty((m, n), np.float32), np.ascontiguousarray(b.T)
-    ours, theirs = matmul.bind("auto", c, a, b), matmul_transposed.bind("auto", c.copy(), a, turned)
-    found: dict[str, Callable[[], Any]] = {
-        "nbdl": lambda: ours.run(*ours.arguments),
-        "nbdl transposed": lambda: theirs.run(*theirs.arguments),
-        "numpy": lambda: np.matmul(a, b, out=c),
-    }
-    try:
-        import torch
-    except ImportError:
-        return found
-    torch.set_num_threads(threads)
-    x, y, z = torch.from_numpy(a), torch.from_numpy(b), torch.empty(m, n)
-    found["torch"] = lambda: torch.mm(x, y, out=z)
-    return found
-
-
-def _best(call: Callable[[], Any]) -> float:
-    """The fastest of the calls that fit in 20 ms: what the code can do when nobody interferes."""
-    time.sleep(0.01)
-    call()
-    best, end = float("inf"), time.perf_counter() + 0.02
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        best = min(best, time.perf_counter() - start)
-    return best

@@ -1,54 +1,51 @@
-"""The process of one contender: builds it, then runs as many steps as it is asked to, and says how long they took."""
+"""The process of one contender: builds it, then runs as many steps as it is asked to, and says how long they took.
 
+`python -m nbdl_benchmarks.worker MODULE:FUNCTION ARGUMENTS THREADS`, with the arguments as a JSON list, prints the
+contender's name and version and answers each line of JSON with one line of JSON.
+"""
+
+import ctypes
 import json
-import os
+import signal
 import sys
 import time
+import warnings
 from importlib import import_module
 from typing import Any
 
-import numpy as np
+from nbdl.errors import NbdlError
 
-BUILDERS = {
-    "nbdl": ("nbdl_mlp", "build"),
-    "torch": ("torch_mlp", "build"),
-    "jax": ("jax_mlp", "build"),
-    "jax-scan": ("jax_mlp", "build_scan"),
-    "sklearn": ("sklearn_mlp", "build"),
-}
+PR_SET_PDEATHSIG = 1  # Linux: the signal to get when the parent ends, which a stopped process would not notice
 
 
 def main() -> None:
-    contender, net, batch, data, threads = sys.argv[1:]
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
-    import warnings
-
+    builder, arguments, threads = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     warnings.simplefilter("ignore")
-    from nbdl_benchmarks.work import make
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not mix with the answers
 
-    if contender == "torch":
-        import torch
+    def answer(found: dict[str, Any]) -> None:
+        print(json.dumps(found), file=answers, flush=True)
 
-        torch.set_num_threads(int(threads))
-    module, builder = BUILDERS[contender]
-    built = getattr(import_module(f"nbdl_benchmarks.peers.{module}"), builder)(make(net, int(batch), data))
-    answer = sys.stdout
-    sys.stdout = sys.stderr
-    print(json.dumps({"name": built.name, "version": built.version}), file=answer, flush=True)
+    module, function = builder.split(":")
+    build = getattr(import_module(module), function)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    try:
+        contender = build(*arguments)
+    except NbdlError as error:
+        return answer({"error": str(error)})
+    answer({"name": contender.name, "version": contender.version})
     for line in sys.stdin:
         question = json.loads(line)
         if "run" in question:
-            start = time.perf_counter()
-            built.run(question["run"])
-            found: dict[str, Any] = {"seconds": time.perf_counter() - start}
+            start, worked = time.perf_counter(), time.process_time()
+            contender.run(question["run"])
+            answer({"seconds": time.perf_counter() - start, "worked": time.process_time() - worked})
         else:
-            found = {
-                "weights": [
-                    np.asarray(w, np.float64).ravel()[:: max(1, w.size // 2000)].tolist() for w in built.weights()
-                ]
-            }
-        print(json.dumps(found), file=answer, flush=True)
+            answer({"result": [float(value) for array in contender.result() for value in array.flat]})
+    return None
 
 
 if __name__ == "__main__":

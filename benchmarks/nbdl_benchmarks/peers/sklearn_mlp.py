@@ -4,10 +4,12 @@ import numpy as np
 import sklearn
 from sklearn.neural_network import MLPClassifier
 
-from nbdl_benchmarks.work import RATE, Batches, Contender, Work
+from nbdl_benchmarks.harness import Contender
+from nbdl_benchmarks.work import RATE, Batches, make
 
 
-def build(work: Work) -> Contender:
+def build(net: str, batch: int, data: str) -> Contender:
+    work = make(net, batch, data)
     hidden = work.weights[0].shape[1]
     settings = {"solver": "sgd", "alpha": 0, "momentum": 0, "learning_rate_init": RATE, "batch_size": work.batch}
     activation = "relu" if work.net == "mlp" else "tanh"
