@@ -39,7 +39,8 @@ def _size(stream: TextIO) -> tuple[int | None, int | None]:
     asked = os.environ.get("COLUMNS", "")
     if asked.isdigit() and int(asked) > 0:
         return max(NARROWEST, int(asked)), 25
-    return os.get_terminal_size(stream.fileno()) if terminal else (PIPE_WIDTH, 25)
+    columns = os.get_terminal_size(stream.fileno()).columns if terminal else PIPE_WIDTH
+    return columns or PIPE_WIDTH, 25  # a terminal that nobody has sized says 0
 
 
 def _console(stream: TextIO) -> Console:

@@ -38,12 +38,9 @@ class confusion_table:
         for i, name in enumerate(names):
             cells = []
             for j, count in enumerate(matrix[i]):
-                if i == j:
-                    cells.append(Text(str(count), style=RIGHT))
-                elif count:
-                    cells.append(Text(str(count), style=f"bold underline {WRONG}" if count == most else WRONG))
-                else:
-                    cells.append(Text("·", style="dim"))
+                worst = f"bold underline {WRONG}" if count == most else WRONG
+                style = RIGHT if i == j else worst if count else "dim"
+                cells.append(Text.assemble((str(count) if count or i == j else "·", style)))
             table.add_row(name, *cells)
         yield table
 
