@@ -12,24 +12,31 @@ from numba.extending import register_jitable
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, _forward_reference, activate
 from nbdl.kernels.blocks import EACH, LINE, TILE, a_block_each_tile, multiply_tile, tile_column, tile_row
-from nbdl.kernels.matmul import GRAIN, cut, multiply, multiply_transposed, panels_of, piece
+from nbdl.kernels.matmul import GRAIN, cut, multiply, multiply_transposed, piece
 
-LONG, SLIM = 512, 256  # layers with so many inputs and at most so many units are dealt to threads by inputs
+LONG, SLIM = 512, 256  # a layer with so many inputs and at most so many units is summed in two halves
 
 
 @register_jitable
-def deals_inputs(inputs, units, workers):
-    """Whether each thread owns some inputs, with their rows of W, rather than some units.
+def half_of(inputs, units):
+    """Where the inputs of a long, slim layer are halved, at a whole cache line; 0 for other layers.
 
-    A long, slim layer moves less between the cores' caches that way: x and W stay where they are, and only the partial
-    sums of y (panel by panel, so that the bits do not depend on who summed them) and dz travel.
+    The halves are summed apart and then added, by whatever number of threads, so the bits do not depend on it. An even
+    number of threads deals the halves: half of x and of W then stay in the caches of the cores that use and update them,
+    and only the sums of one half and dz travel.
     """
-    return workers > 1 and inputs >= LONG and units <= SLIM and panels_of(inputs) % workers == 0
+    return inputs // 32 * 16 if inputs >= LONG and units <= SLIM else 0
+
+
+@register_jitable
+def halves_dealt(inputs, units, workers):
+    """Into how many groups of threads the inputs are dealt: 2 or 1."""
+    return 2 if half_of(inputs, units) > 0 and workers % 2 == 0 else 1
 
 
 def partial_sums(inputs, units):
-    """Numbers of one sample that dense_forward needs room for beside y."""
-    return panels_of(inputs) * units if inputs >= LONG and units <= SLIM else 1
+    """Numbers of one sample that dense_forward needs room for beside y: the sums of the second half."""
+    return units if half_of(inputs, units) else 1
 
 
 def _reference(y, x, w, b, partial, activation):
@@ -38,42 +45,44 @@ def _reference(y, x, w, b, partial, activation):
 
 def _cpu(y, x, w, b, partial, activation):
     (batch, units), inputs, workers = y.shape, x.shape[1], threads()
-    if deals_inputs(inputs, units, workers):
-        panels = panels_of(inputs)
-        for worker in prange(workers):
-            for p in range(worker * panels // workers, (worker + 1) * panels // workers):
-                k0, k1 = inputs * p // panels, inputs * (p + 1) // panels
-                multiply(partial[:, p * units : (p + 1) * units], x[:, k0:k1], w[k0:k1], 1, 0)
+    half, groups = half_of(inputs, units), halves_dealt(inputs, units, workers)
+    if groups == 2:
+        columns = max(1, min(workers // 2, units // GRAIN))
+        for part in prange(2 * columns):
+            j0, j1 = piece(part % columns, columns, units, GRAIN)
+            if part < columns:
+                multiply(y[:, j0:j1], x[:, :half], w[:half, j0:j1], 1, 0)
+            else:
+                multiply(partial[:, j0:j1], x[:, half:], w[half:, j0:j1], 1, 0)
         for worker in prange(workers):
             i0, i1 = piece(worker, workers, batch, 1)
-            for i in range(i0, i1):
-                row, sums = y[i], partial[i]
-                for j in range(units):
-                    row[j] = sums[j]
-                for p in range(1, panels):
-                    panel = sums[p * units : (p + 1) * units]
-                    for j in range(units):
-                        row[j] += panel[j]
-                for j in range(units):
-                    row[j] += b[j]
-            block = y[i0:i1].reshape((i1 - i0) * units)
-            if activation != LINEAR:
-                activate(block, block, activation)
+            _finish(y[i0:i1], partial[i0:i1], b, half, activation)
         return
     rows, columns = cut(batch, units, workers)
     for part in prange(rows * columns):
         i0, i1 = piece(part // columns, rows, batch, 1)
         j0, j1 = piece(part % columns, columns, units, GRAIN)
-        multiply(y[i0:i1, j0:j1], x[i0:i1], w[:, j0:j1], 1, 0)
-        for i in range(i0, i1):  # while the rows are still in the cache
-            row, bias = y[i, j0:j1], b[j0:j1]
+        if half > 0:
+            multiply(y[i0:i1, j0:j1], x[i0:i1, :half], w[:half, j0:j1], 1, 0)
+            multiply(partial[i0:i1, j0:j1], x[i0:i1, half:], w[half:, j0:j1], 1, 0)
+        else:
+            multiply(y[i0:i1, j0:j1], x[i0:i1], w[:, j0:j1], 1, 0)
+        _finish(y[i0:i1, j0:j1], partial[i0:i1, j0:j1], b[j0:j1], half, activation)
+
+
+@register_jitable
+def _finish(y, partial, b, half, activation):
+    """Add the second half and the bias, and apply the activation, row by row while they are still in the cache."""
+    for i in range(y.shape[0]):
+        row = y[i]
+        if half > 0:
+            rest = partial[i]
             for j in range(row.size):
-                row[j] += bias[j]
-            if activation != LINEAR and columns > 1:
-                activate(row, row, activation)
-        if activation != LINEAR and columns == 1:  # whole rows lie end to end: one long loop beats many short ones
-            block = y[i0:i1].reshape((i1 - i0) * units)
-            activate(block, block, activation)
+                row[j] += rest[j]
+        for j in range(row.size):
+            row[j] += b[j]
+        if activation != LINEAR:
+            activate(row, row, activation)
 
 
 def _cuda(y, x, w, b, partial, activation):
@@ -128,9 +137,11 @@ def _weights_cpu(dw, db, x, dz, blend):
     inputs, units = dw.shape
     batch = x.shape[0]
     workers = threads()
-    rows, columns = (workers, 1) if deals_inputs(inputs, units, workers) else cut(inputs, units, workers)
+    rows, columns = cut(inputs, units, workers)
+    if halves_dealt(inputs, units, workers) == 2:
+        rows, columns = 2, max(1, min(workers // 2, units // GRAIN))
     for part in prange(rows * columns):
-        i0, i1 = inputs * (part // columns) // rows, inputs * (part // columns + 1) // rows
+        i0, i1 = piece(part // columns, rows, inputs, 16)
         j0, j1 = piece(part % columns, columns, units, GRAIN)
         if batch == 1:  # an outer product: bound by memory, so walk it row after row
             error = dz[0, j0:j1]

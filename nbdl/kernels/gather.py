@@ -9,7 +9,7 @@ from numba import prange
 
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.blocks import a_block_each_row
-from nbdl.kernels.dense import deals_inputs
+from nbdl.kernels.dense import halves_dealt
 from nbdl.kernels.matmul import piece
 from nbdl.kernels.tile import prefetch
 
@@ -26,8 +26,8 @@ def _cpu(x, t, inputs, targets, order, position, offset, scale):
     shift, factor, first = x.dtype.type(offset), x.dtype.type(scale), position[0]
     (batch, features), size, workers = x.shape, inputs.itemsize, threads()
     # Long samples are dealt to threads as a dense layer deals its inputs: each then gathers what it will multiply.
-    columns = workers if deals_inputs(features, 1, workers) else 1
-    rows = max(1, min(workers, batch)) if columns == 1 else 1
+    columns = halves_dealt(features, 1, workers)
+    rows = max(1, min(workers // columns, batch))
     for part in prange(rows * columns):
         i0, i1 = batch * (part // columns) // rows, batch * (part // columns + 1) // rows
         j0, j1 = piece(part % columns, columns, features, 16)  # whole cache lines: two cores on one line would fight

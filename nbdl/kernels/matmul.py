@@ -203,12 +203,6 @@ def _multiply_transposed(c, a, b, scale, keep, rows):
 
 
 @register_jitable
-def panels_of(k):
-    """How many panels a sum over k is cut into: each is summed in registers, then they are added in order."""
-    return (k + DEPTH - 1) // DEPTH
-
-
-@register_jitable
 def cut(m, n, parts):
     """How many pieces (rows, columns) a product of m x n should be cut into for `parts` threads.
 
