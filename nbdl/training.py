@@ -321,12 +321,14 @@ class Training:
 
 
 def shuffles(n: int, seed: int, first: int = 0) -> Iterator[np.ndarray]:
-    """The order of n samples in epoch `first` and all after it: one stream of random numbers, drawn from its start."""
+    """The order of n samples in epoch `first` and all after it: each shuffles the one before, in the same array."""
     random = np.random.default_rng([seed, 1])
+    order = np.arange(n)
     for _ in range(first):
-        random.permutation(n)
+        random.shuffle(order)
     while True:
-        yield random.permutation(n)
+        random.shuffle(order)
+        yield order
 
 
 def set_threads(threads: int | None) -> int:

@@ -1,6 +1,7 @@
 """python -m nbdl_benchmarks training | kernels | allocations"""
 
 import json
+import os
 from importlib.util import find_spec
 
 import click
@@ -20,7 +21,21 @@ def group() -> None:
 
 _threads = click.option("--threads", type=click.IntRange(1, len(ALL)), default=min(2, len(ALL)), show_default=True)
 _rounds = click.option("--rounds", type=click.IntRange(min=1), default=15, show_default=True)
-_json = click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Write all numbers to this file.")
+_json = click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False),
+    callback=lambda context, parameter, value: _writable(value),
+    help="Write all numbers to this file.",
+)
+
+
+def _writable(json_file: str | None) -> str | None:
+    """Refuse before the minutes of timing, and not after them, a file that cannot be written."""
+    folder = os.path.dirname(json_file) or "." if json_file else "."
+    if json_file and not os.access(folder, os.W_OK):
+        raise click.BadParameter(f"{json_file} cannot be written: {folder} is not a folder that you may write to.")
+    return json_file
 
 
 def _installed(console: Console, name: str, module: str) -> bool:
@@ -79,8 +94,18 @@ def allocations(json_file: str | None) -> None:
     _keep(run(Console(highlight=False)), json_file)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command; exit codes as of nbdl: 0 fine, 1 an error, 2 wrong usage, 130 interrupted."""
     try:
-        group()
+        group(standalone_mode=False)
+    except click.exceptions.Abort:
+        raise SystemExit(130) from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
     except NbdlError as error:
         raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

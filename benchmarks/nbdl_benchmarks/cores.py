@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 ALL = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
@@ -19,12 +21,17 @@ def busy() -> dict[int, float]:
     return {core: seconds[core] for core in os.sched_getaffinity(0)}
 
 
-def claim(threads: int) -> None:
-    """Keep this process, and all that it starts from now on, on the least busy cores, one a thread."""
+@contextmanager
+def claimed(threads: int) -> Iterator[None]:
+    """Hold this process, and all that it starts, to the least busy cores, one a thread, until the block ends."""
     if not hasattr(os, "sched_setaffinity"):
+        yield
         return
-    os.sched_setaffinity(0, ALL)
     before = busy()
     time.sleep(0.2)
     after = busy()
     os.sched_setaffinity(0, sorted(ALL, key=lambda core: after.get(core, 0) - before.get(core, 0))[:threads])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, ALL)

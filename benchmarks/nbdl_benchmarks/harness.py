@@ -147,22 +147,20 @@ def compare(
     """Start all contenders, hold their results against the first one's, and time them in turn.
 
     Each turn takes about `seconds`; `between` is called before every round. Raises NbdlError when after `warm_up` steps
-    a result is further than `tolerance` from the first contender's, or than 1 % of the way that one's has come:
-    a comparison of different computations is worthless.
+    a result is further than `tolerance` from the first contender's: to compare different computations is worthless.
     """
-    cores.claim(threads)
     with ExitStack() as running:
+        running.enter_context(cores.claimed(threads))
         workers = []
         for builder, arguments in contenders:
             workers.append(Worker(builder, arguments, threads))
             running.callback(workers[-1].close)
-        start = workers[0].result()
         steps, first = [], None
         for worker in workers:
             worker.run(warm_up)
             result = worker.result()
             first = result if first is None else first
-            _agree(worker.name, result, first, start, warm_up, tolerance)
+            _agree(worker.name, result, first, warm_up, tolerance)
             steps.append(max(1, round(warm_up * seconds / worker.run(warm_up)[0])))
         comparison = Comparison([Timing(worker.name, worker.version) for worker in workers])
         for worker, number in zip(workers, steps, strict=True):
@@ -179,12 +177,12 @@ def compare(
     return comparison
 
 
-def _agree(name: str, result: np.ndarray, first: np.ndarray, start: np.ndarray, steps: int, tolerance: float) -> None:
+def _agree(name: str, result: np.ndarray, first: np.ndarray, steps: int, tolerance: float) -> None:
     if result.shape != first.shape:
         raise NbdlError(f"{name} computes something else: {result.size} numbers, where the others have {first.size}.")
-    apart, come = float(np.abs(result - first).max()), float(np.abs(first - start).max())
-    if not apart <= min(tolerance, come / 100):
-        raise NbdlError(f"{name} computes something else: after {steps} steps it is {apart:.1e} off, of {come:.1e}.")
+    apart = float(np.abs(result - first).max())
+    if not apart <= tolerance:
+        raise NbdlError(f"{name} computes something else: after {steps} steps it is {apart:.1e} off.")
 
 
 def environment(threads: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from importlib import import_module
 import click
 
 from nbdl import __version__
+from nbdl_cli.ctrl_c import CtrlC
 
 COMMANDS = {
     "train": "Train a network and watch it learn.",
@@ -69,9 +70,12 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller (`>&-`)
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    ctrl_c = CtrlC()
+    ctrl_c.listen()
     try:
         code = _invoke()
     except (click.exceptions.Abort, KeyboardInterrupt):
+        ctrl_c.ignore()
         code = _say("interrupted", 130)
     except click.ClickException as error:
         code = error.exit_code
@@ -84,9 +88,13 @@ def main() -> None:
     except MemoryError:
         code = _say("error: there is not enough memory for this; use a smaller network or batch.", 1)
     except Exception as error:
-        if debug:
+        if ctrl_c.pressed:  # what was cut off fails in its own words
+            code = _say("interrupted", 130)
+        elif debug:
             raise
-        code = _say(_explain(error), 1)
+        else:
+            code = _say(_explain(error), 1)
+    ctrl_c.ignore()
     sys.exit(code)
 
 

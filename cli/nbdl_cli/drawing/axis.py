@@ -34,7 +34,7 @@ def labels(ticks: list[float]) -> list[str]:
     """The numbers with one unit and as many digits as tell them apart: 0.25 0.5, 10k 20k, 1e-5 2e-5."""
     largest = max(map(abs, ticks), default=0.0)
     divisor, sign = next(((by, unit) for start, by, unit in _UNITS if largest >= 0.9995 * start), (1.0, ""))
-    if 0 < largest < 1e-3:
+    if 0 < largest < 1e-3 or largest >= 1e15:
         exponent = math.floor(math.log10(largest) + 1e-9)
         divisor, sign = 10.0**exponent, f"e{exponent}"
     values = [tick / divisor for tick in ticks]

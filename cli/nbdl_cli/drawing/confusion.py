@@ -50,7 +50,7 @@ class confusion_table:
             (int(matrix[i, j]), i, j) for i in range(len(names)) for j in range(len(names)) if i != j and matrix[i, j]
         ]
         yield Text(" most confused", style="bold")
-        for count, i, j in sorted(pairs, reverse=True)[:PAIRS]:
+        for count, i, j in sorted(pairs, key=lambda pair: -pair[0])[:PAIRS]:
             yield Text(f"  {names[i]} taken for {names[j]}: {count}")
         if not pairs:
             yield Text("  nothing")

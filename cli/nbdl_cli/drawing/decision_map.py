@@ -64,7 +64,9 @@ class DecisionMap:
             if in_colour:
                 yield Text.assemble(("■", style(colour(number))), f" {name}")
             else:
-                yield Text(f"{mark(number).lower()} {name}, example {mark(number)}")
+                yield Text(f"{mark(number).lower()} = {name} (examples: {mark(number)})")
+        if not in_colour:
+            yield Text(". = unsure")
 
     def _in_colour(self, classes: Any, sure: Any, examples: dict[tuple[int, int], int]) -> Iterator[Text]:
         rows, columns = classes.shape

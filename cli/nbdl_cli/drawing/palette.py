@@ -8,9 +8,9 @@ COLOURS = (
     (0, 158, 115),  # green
     (204, 121, 167),  # purple
     (213, 94, 0),  # vermilion
-    (240, 228, 66),  # yellow
     (0, 114, 178),  # blue
     (150, 150, 150),  # grey
+    (240, 228, 66),  # yellow, last because it fades on white
 )
 RIGHT, WRONG = "#009e73", "#d55e00"  # green and vermilion: apart for eyes that see no red or no green
 

@@ -77,14 +77,14 @@ class LinePlot:
             if band:
                 _shade(canvas, [p and spot(p) for p in band[0]], [p and spot(p) for p in band[1]], number)
         for number, (one, curve) in enumerate(zip(self.series, curves, strict=True)):
-            before = None
-            for point in curve:
-                here = point and spot(point)
+            spots = [point and spot(point) for point in curve]
+            for before, here, after in zip([None, *spots], spots, [*spots[1:], None], strict=False):
                 if here and before and not one.dots:
                     canvas.line(*before, *here, number)
+                elif here and not after and not one.dots and lines:
+                    canvas.sign(*here, "•", number)  # one braille dot is easily missed
                 elif here:
                     canvas.dot(*here, number)
-                before = here
         for number, (one, curve) in enumerate(zip(self.series, curves, strict=True)):
             ends = [spot(point) for point in curve if point is not None]
             if one.diverged and ends:
@@ -104,8 +104,8 @@ class LinePlot:
         whole = Text(f" {'':>{gutter}} {corner}", style="dim", no_wrap=True)
         beside = len(self.x_label) + 2 <= columns // 2
         room = columns - len(self.x_label) - 1 if beside and self.x_label else columns
-        spots = {at for at, _, _ in xs}
-        whole.append("".join(tick if at in spots else floor for at in range(room)))
+        ticks = {at for at, _, _ in xs}
+        whole.append("".join(tick if at in ticks else floor for at in range(room)))
         whole.append(f" {self.x_label}" if room < columns else "")
         yield whole
         yield Text(" " * indent + _written(xs, columns), style="dim", no_wrap=True)
