@@ -113,7 +113,7 @@ class Program:
             if not place.layer.is_view(training):
                 memory.reserve(f"{place.name}.y", (batch, *place.out_shape))
             for name, shape in self._rooms(place, training).items():
-                memory.reserve(f"{place.name}.{name}", (batch, *shape))
+                memory.reserve(f"{place.name}.{name}", shape)
             if training and not place.layer.is_view(training):
                 memory.reserve(f"{place.name}.dy", (batch, *place.out_shape))
         if not training:
@@ -170,11 +170,11 @@ class Program:
     def input_gradient(self) -> Any:
         return self.memory["dx"]
 
-    @staticmethod
-    def _rooms(place: Place, training: bool) -> dict[str, Shape]:
-        """The arrays of one sample that a layer needs beside its input and its output."""
-        rooms = place.layer.scratch(place.in_shape)
-        return rooms | place.layer.saved(place.in_shape) if training else rooms
+    def _rooms(self, place: Place, training: bool) -> dict[str, Shape]:
+        """The arrays that a layer needs beside its input and its output."""
+        layer, shape = place.layer, place.in_shape
+        rooms = layer.scratch(shape) | (layer.saved(shape) if training else {})
+        return {name: (self.batch, *room) for name, room in rooms.items()} | layer.workspace(shape, self.batch)
 
     def _bind(self, kernel: Kernel, arguments: tuple, label: str) -> Call:
         return kernel.bind(self._backend, *arguments, label=label, announce=self._announce)

@@ -1,6 +1,6 @@
-"""Layers by their names, and as text: `128,relu,dropout:0.2,64,relu`."""
+"""Layers by their names, and as text: `conv:16:5,relu,pool,flatten,128,relu,dropout:0.2`."""
 
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
 from nbdl.errors import NbdlError
@@ -13,42 +13,86 @@ from nbdl.layers.flatten import Flatten
 
 __all__ = ["Activation", "Dense", "Dropout", "Flatten", "Layer", "Parameter", "Views", "describe", "parse", "rebuild"]
 
-_CLASSES: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Activation, Dense, Dropout, Flatten)}
+_CLASSES: dict[str, type[Layer]] = {
+    cls.__name__: cls
+    for cls in (
+        Activation,
+        Dense,
+        Dropout,
+        Flatten,
+    )
+}
+_SHORT = {"conv": "conv2d", "pool": "maxpool2d"}
 
 
 def parse(text: str) -> list[Layer]:
-    """Layers from a list such as `128,relu,dropout:0.2,64,tanh`; a number is a Dense layer of so many units.
+    """Layers from a list such as `conv:16:5,relu,pool,flatten,128,relu,dropout:0.2,64`.
 
+    A number is a Dense layer of so many units; an activation joins the layer before it, where that can take one; any
+    other word is a layer's name with its settings in order or by name: `conv2d:32:3:padding=same`, `maxpool2d:3x2`.
     Raises NbdlError that names the word it cannot read.
     """
     layers: list[Layer] = []
     for word in filter(None, (part.strip().lower() for part in text.split(","))):
-        name, _, value = word.partition(":")
+        name, *settings = word.split(":")
         try:
-            if name.lstrip("-").isdigit() and not value:
+            if name.lstrip("-").isdigit() and not settings:
                 layers.append(Dense(int(name)))
-            elif name in KINDS and layers and isinstance(layers[-1], Dense) and layers[-1].activation == "linear":
-                layers[-1] = Dense(layers[-1].units, name)
+            elif name in KINDS and layers and getattr(layers[-1], "activation", None) == "linear":
+                layers[-1] = replace(layers[-1], activation=name)  # type: ignore[call-arg]
             elif name in KINDS or name == "softmax":
                 layers.append(Activation(name))
-            elif name == "dropout":
-                layers.append(Dropout(float(value)))
-            elif name == "flatten":
-                layers.append(Flatten())
             else:
-                raise NbdlError("unknown")
-        except NbdlError as error:
-            if str(error) != "unknown":
-                raise
+                layers.append(_read_layer(_SHORT.get(name, name), settings))
+        except NbdlError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise NbdlError(f"layer {word!r} in {text!r}: {error}") from None
+        except KeyError:
             raise NbdlError(
                 f"layer {word!r} in {text!r} is unknown; expected a number of units, an activation "
-                f"({', '.join(KINDS)}, softmax), dropout:RATE or flatten."
+                f"({', '.join(KINDS)}, softmax), or one of {', '.join(map(str.lower, _CLASSES))}."
             ) from None
-        except ValueError:
-            raise NbdlError(f"layer {word!r} in {text!r}: {value!r} is not a number; write dropout:0.2.") from None
     if not layers:
         raise NbdlError(f"no layers in {text!r}; expected something like 128,relu,dropout:0.2,64,relu.")
     return layers
+
+
+def _read_layer(name: str, settings: list[str]) -> Layer:
+    """A layer from its name in lower case and its settings; KeyError when there is no such layer."""
+    cls = {known.lower(): cls for known, cls in _CLASSES.items()}[name]
+    types = {field.name: field.type for field in fields(cls)}
+    names = list(types)
+    chosen: dict[str, Any] = {}
+    for number, setting in enumerate(settings):
+        key, equals, value = setting.partition("=")
+        if not equals:
+            if number >= len(names):
+                raise ValueError(f"it takes {len(names)} settings at most: {', '.join(names) or 'none'}.")
+            key, value = names[number], setting
+        if key not in names:
+            raise ValueError(f"it has no {key!r}; its settings are {', '.join(names) or 'none'}.")
+        chosen[key] = _read_setting(value)
+        if types[key] in (int, float) and not isinstance(chosen[key], (int, float)):
+            raise ValueError(f"{value!r} is not a number.")
+    missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in chosen]
+    if missing:
+        raise ValueError(f"it needs {missing[0]}: write {name}:{missing[0].upper()}.")
+    return cls(**chosen)
+
+
+def _read_setting(text: str) -> Any:
+    """3, 0.5, (3, 5) from 3x5, True, False, or the word itself."""
+    if text in ("true", "false"):
+        return text == "true"
+    parts = text.split("x")
+    if all(part.isdigit() for part in parts):
+        sizes = tuple(map(int, parts))
+        return sizes if len(sizes) > 1 else sizes[0]
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def describe(layer: Layer) -> dict[str, Any]:

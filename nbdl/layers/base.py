@@ -57,6 +57,10 @@ class Layer:
         """Arrays of one sample that forward works in, in training and in use."""
         return {}
 
+    def workspace(self, shape: Shape, batch: int) -> dict[str, Shape]:
+        """Arrays of the whole batch that forward or backward works in."""
+        return {}
+
     def is_view(self, training: bool) -> bool:
         """True where the output is the input in another shape: then no kernel runs and no memory is taken."""
         return False
