@@ -136,7 +136,7 @@ class Kernel:
         return Call(self, variant, self._compiled(variant, arguments, announce), arguments, label)
 
     def _compiled(self, variant: str, arguments: tuple, announce) -> Callable:
-        from nbdl.kernels import matmul
+        from nbdl.kernels import shared
 
         signature = tuple(numba.typeof(a) for a in arguments)
         if variant not in self._dispatchers:
@@ -148,7 +148,7 @@ class Kernel:
         if signature not in dispatcher.overloads:
             numba.get_num_threads()  # starts the threading layer, whose symbols parallel code links to
             for element in {np.dtype(a.dtype) for a in arguments if isinstance(a, np.ndarray) and a.dtype.kind == "f"}:
-                matmul.publish(element, announce)
+                shared.publish(element, announce)
             compile_(dispatcher, signature, self.name, variant, announce)
         # The entry point skips Numba's look-up of the types, which binding has already settled.
         return dispatcher.overloads[signature].entry_point

@@ -4,15 +4,13 @@ Other kernels call `multiply` and `multiply_transposed` on pieces of their array
 `matmul` and `matmul_transposed` are the whole product.
 """
 
-import llvmlite.binding as llvm
-import numba
 import numpy as np
 from numba import prange, types
-from numba.core.ccallback import CFunc
 from numba.extending import overload, register_jitable
 
-from nbdl.kernel import Kernel, cache_on_disk, compile_, cuda, threads, twin
+from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.blocks import EACH, a_block_each_tile, multiply_tile, tile_column, tile_row
+from nbdl.kernels.shared import external, share
 from nbdl.kernels.tile import (
     DEPTH,
     DOT_COLUMNS,
@@ -57,7 +55,7 @@ def _multiply_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
             for j in range(0, n, width):
                 columns = min(width, n - j)
                 source, source_row = b + (k0 * b_row + j) * size, b_row
-                if tiles >= PACK_TILES:
+                if tiles >= PACK_TILES and b_row != width:  # rows of that width lie in a panel already
                     pack_panel(panel, source, source_row, depth, columns, scale)
                     source, source_row = panel, width
                 i = i0
@@ -105,32 +103,9 @@ def _dot_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
             dot_tile(rows, 1, ours, a_row, b + j * b_row * size, b_row, k, result + j * size, c_row, scale, keep)
 
 
-_BLOCKS = {"multiply": _multiply_block, "multiply_transposed": _multiply_transposed_block, "dot": _dot_block}
-_published: dict[tuple[str, np.dtype], object] = {}
-
-
-def _signature(element: types.Type):
-    return types.void(*([types.intp] * 10), element, element)
-
-
-def _external(block: str, element: types.Type):
-    """The compiled block as Numba code calls it: by symbol, so that no kernel compiles the tiles again."""
-    return types.ExternalFunction(f"nbdl_{block}_{element}_{SIMD}", _signature(element))
-
-
-def publish(dtype: np.dtype, announce=None) -> None:
-    """Compile the blocks for one element type (or load them) and make their symbols known to LLVM."""
-    if SIMD == "plain":
-        return
-    element = numba.from_dtype(dtype)
-    for block, body in _BLOCKS.items():
-        if (block, dtype) not in _published:
-            signature = _signature(element)
-            compiled = CFunc(twin(body, f"{block}_{element}"), (signature.args, signature.return_type), {}, {})
-            cache_on_disk(compiled)
-            compile_(compiled, signature, f"{block} tiles", str(element), announce)
-            llvm.add_symbol(_external(block, element).symbol, compiled.address)
-            _published[block, dtype] = compiled
+share("multiply", _multiply_block, 10, 2)
+share("multiply_transposed", _multiply_transposed_block, 10, 2)
+share("dot", _dot_block, 10, 2)
 
 
 @register_jitable
@@ -165,15 +140,30 @@ def multiply_transposed(c, a, b, scale, keep, rows):
 
 def _pieces(block: str, element: types.Type):
     """A function of array pieces that passes their addresses and strides to a published block."""
-    external, cast = _external(block, element), np.float64 if element == types.float64 else np.float32
+    call_block, cast = external(block, element), np.float64 if element == types.float64 else np.float32
 
     @register_jitable
     def call(c, a, b, n, k, scale, keep):
         size = a.itemsize
-        external(
+        call_block(
             a.ctypes.data, a.strides[0] // size, a.strides[1] // size, b.ctypes.data, b.strides[0] // size,
             c.ctypes.data, c.strides[0] // size, c.shape[0], n, k, cast(scale), cast(keep),
         )  # fmt: skip
+
+    return call
+
+
+def multiply_at(c, c_row, a, a_row, a_col, b, b_row, m, n, k, scale, keep):
+    """C = scale A B + keep C from addresses and row strides in elements; scale says what kind of elements."""
+    raise NotImplementedError("multiply_at is for compiled kernels")
+
+
+@overload(multiply_at)
+def _multiply_at(c, c_row, a, a_row, a_col, b, b_row, m, n, k, scale, keep):
+    block = external("multiply", scale)
+
+    def call(c, c_row, a, a_row, a_col, b, b_row, m, n, k, scale, keep):
+        block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep)
 
     return call
 

@@ -49,6 +49,9 @@ REGISTER_BYTES = INSTRUCTION_SETS[SIMD]
 HEIGHT = {"avx512": 14, "avx2": 6, "neon": 12, "sse": 6, "plain": 8}[SIMD]  # rows of C in an outer tile
 VECTORS = 2  # vectors of C in a row of the tile
 DEPTH = 256  # steps of k between two visits of C: a panel of B then fits the first-level cache
+WIDE_PANEL = 8  # vectors in a row of a wide panel
+PIECES = (0, 1, 2, 3, 4, 8, 16)  # runs that one vector of a panel may be put together from, see `gather_rows`
+MOST_PIECES = PIECES[-1]
 WIDE_HEIGHT, WIDE_VECTORS = (3, 8) if SIMD in ("avx512", "neon") else (2, 4)  # for products of few rows
 DOT_ROWS = 4 if SIMD in ("avx512", "neon") else 2
 DOT_COLUMNS = 4
@@ -103,13 +106,13 @@ class _Emitter:
         """Pointer to the element `offset` elements behind `base`."""
         return self.builder.gep(base, [offset])
 
-    def load(self, pointer, mask=None):
+    def load(self, pointer, mask=None, otherwise=None):
         if mask is None:
             value = self.builder.load(self.builder.bitcast(pointer, self.vector.as_pointer()))
             value.align = self.bits // 8
             return value
         pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
-        return self.builder.call(self._load, [pointer, self.alignment, mask, self.zero])
+        return self.builder.call(self._load, [pointer, self.alignment, mask, otherwise or self.zero])
 
     def store(self, value, pointer, mask):
         pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
@@ -387,18 +390,103 @@ def _emit_transpose(e: _Emitter, vectors):
     return vectors
 
 
+def _stack_room(vectors: int):
+    @intrinsic
+    def room(typingctx, like):
+        element = _element(like)
+
+        def codegen(context, builder, signature, arguments):
+            e = _Emitter(builder, element)
+            with builder.goto_entry_block():
+                room = builder.alloca(ir.ArrayType(e.vector, vectors))
+                room.align = 64
+            return builder.ptrtoint(room, e.i64)
+
+        return types.intp(element), codegen
+
+    return room
+
+
+stack_panel = _stack_room(DEPTH * VECTORS)  # address of room for DEPTH rows of VECTORS vectors on the stack
+stack_wide_panel = _stack_room(DEPTH * WIDE_PANEL)  # the same for DEPTH rows of WIDE_PANEL vectors
+
+
 @intrinsic
-def stack_panel(typingctx, like):
-    """Address of room for DEPTH rows of VECTORS vectors on the stack."""
+def stack_integers(typingctx):
+    """Address of room for DEPTH whole numbers on the stack, to be filled with `put`."""
+
+    def codegen(context, builder, signature, arguments):
+        i64 = ir.IntType(64)
+        with builder.goto_entry_block():
+            room = builder.alloca(ir.ArrayType(i64, DEPTH))
+        return builder.ptrtoint(room, i64)
+
+    return types.intp(), codegen
+
+
+@intrinsic
+def put(typingctx, address, index, value):
+    """integers[index] = value."""
+
+    def codegen(context, builder, signature, arguments):
+        address, index, value = arguments
+        builder.store(value, builder.gep(builder.inttoptr(address, value.type.as_pointer()), [index]))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def put_number(typingctx, address, index, value):
+    """numbers[index] = value, in elements of the type of the value."""
+    element = _element(value)
+
+    def codegen(context, builder, signature, arguments):
+        address, index, value = arguments
+        builder.store(value, builder.gep(builder.inttoptr(address, value.type.as_pointer()), [index]))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, element), codegen
+
+
+@intrinsic
+def gather_rows(typingctx, panel, pitch, source, table, rows, pieces, runs, like):
+    """One vector of every row of a panel, put together from up to `pieces` runs of neighbouring elements.
+
+    Row r starts `table[r]` elements behind `source`; run p fills the lanes of the bits `runs[MOST_PIECES + p]` with
+    what stands there `runs[p]` elements further on. Lanes that no run fills are 0. With 0 pieces one run fills all lanes.
+    """
     element = _element(like)
-    signature = types.intp(element)
+    signature = types.void(*([types.intp] * 7), element)
 
     def codegen(context, builder, signature, arguments):
         e = _Emitter(builder, element)
-        with builder.goto_entry_block():
-            room = builder.alloca(ir.ArrayType(e.vector, DEPTH * VECTORS))
-            room.align = 64
-        return builder.ptrtoint(room, e.i64)
+        panel, pitch, source, table, rows, pieces, runs, _ = arguments
+        panel, source = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (panel, source))
+        table, runs = (builder.inttoptr(address, e.i64.as_pointer()) for address in (table, runs))
+        lanes_of = ir.VectorType(ir.IntType(1), e.lanes)
+        everything = ir.Constant(lanes_of, [1] * e.lanes)
+
+        def case(count):
+            def emit():
+                offsets = [builder.load(e.at(runs, e.index(p))) for p in range(max(1, count))]
+                bits = [builder.load(e.at(runs, e.index(MOST_PIECES + p))) for p in range(count)]
+                masks = [builder.bitcast(builder.trunc(b, ir.IntType(e.lanes)), lanes_of) for b in bits]
+
+                def row(r, _):
+                    start = e.at(source, builder.load(e.at(table, r)))
+                    value = e.load(e.at(start, offsets[0])) if not count else e.zero
+                    for offset, mask in zip(offsets, masks, strict=False):
+                        value = e.load(e.at(start, offset), mask, value)
+                    e.store(value, e.at(panel, builder.mul(pitch, r)), everything)
+                    return []
+
+                e.loop(e.index(0), rows, 1, [], row)
+
+            return emit
+
+        _switch(builder, pieces, {count: case(count) for count in PIECES if count <= e.lanes})
+        return context.get_dummy_value()
 
     return signature, codegen
 

@@ -1,0 +1,590 @@
+"""Convolution over one, two or three dimensions, and its two gradients; all share the windows of kernels/windows.py.
+
+    y[n, f, p]    = act(b[f] + sum over c, t of w[f, c, t] x[n, c, p stride + t dilation - padding])     convolve
+    dx[n, c, i]   = sum over f, t with p stride + t dilation - padding = i of w[f, c, t] dz[n, f, p]     convolve_transposed
+    dw[f, c, t]   = sum over n, p of dz[n, f, p] x[n, c, p stride + t dilation - padding]                convolve_weights
+    db[f]         = sum over n, p of dz[n, f, p]
+
+With groups, filter f sees only the channels of its group. `convolve_transposed` also runs a transposed convolution forward,
+which is why it takes a bias and an activation.
+
+Shape: x (N, C, D, H, W), y and dz (N, F, D', H', W'), w (F, C / groups, kernel), b (F); `spec` as in kernels/windows.py
+(Dumoulin and Visin 2016, A guide to convolution arithmetic).
+"""
+
+from math import gcd
+
+import numpy as np
+from numba import prange
+from numba.extending import register_jitable
+
+from nbdl.kernel import Kernel, cuda, threads
+from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, RELU, _forward_reference, activate
+from nbdl.kernels.blocks import a_thread_each, block_sum, threads_for
+from nbdl.kernels.matmul import multiply_at
+from nbdl.kernels.tile import (
+    DEPTH,
+    SIMD,
+    VECTORS,
+    WIDE_PANEL,
+    element_bytes,
+    pack_panel_transposed,
+    put_number,
+    stack_integers,
+    stack_panel,
+    stack_wide_panel,
+    vector_lanes,
+)
+from nbdl.kernels.windows import correlate, fill_table, gather_pixels, layout, stage_channel
+
+PARTS = 8  # at most so many groups of samples have weight gradients of their own, which are then added up
+PART_SIZE = 1 << 18  # numbers that all of them may take together
+
+
+def _taps(x, y, w, spec):
+    """For each tap: its place in the filter, and the cells of the bordered input that it meets, one for each output."""
+    sizes, fronts = np.array(x.shape[2:]), np.array(spec[3:6])
+    needed = (np.array(y.shape[2:]) - 1) * spec[:3] + (np.array(w.shape[2:]) - 1) * spec[6:9] + 1
+    border = [(0, 0), (0, 0), *zip(fronts, np.maximum(0, needed - fronts - sizes), strict=True)]
+    for tap in np.ndindex(*w.shape[2:]):
+        starts = np.array(tap) * spec[6:9]
+        cells = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, y.shape[2:], spec, strict=False)]
+        yield tap, border, (slice(None), slice(None), *cells)
+
+
+def _groups(w, groups):
+    """Filters and channels of each group."""
+    f, c = w.shape[0] // groups, w.shape[1]
+    for g in range(groups):
+        yield slice(g * f, g * f + f), slice(g * c, g * c + c)
+
+
+def _reference(y, x, w, b, stage, spec, activation):
+    z = np.zeros_like(y) + b.reshape(-1, 1, 1, 1)
+    for tap, border, cells in _taps(x, y, w, spec):
+        seen = np.pad(x, border)[cells]
+        for filters, channels in _groups(w, spec[9]):
+            z[:, filters] += np.einsum("fc,ncdhw->nfdhw", w[(filters, slice(None), *tap)], seen[:, channels])
+    _forward_reference(y, z, activation)
+
+
+@register_jitable
+def _finish(row, bias, activation):
+    """Bias and activation on one map."""
+    zero = row.dtype.type(0)
+    if activation == RELU:
+        for p in range(row.size):
+            value = row[p] + bias
+            row[p] = zero if value < zero else value
+        return
+    for p in range(row.size):
+        row[p] += bias
+    if activation != LINEAR:
+        activate(row, row, activation)
+
+
+@register_jitable
+def _slices(samples, pixels, workers):
+    """Into how many pieces the pixels of a sample are cut, so that every thread has some; whole panels each."""
+    return 1 if samples >= 2 * workers else max(1, min((2 * workers + samples - 1) // samples, pixels // 64))
+
+
+def _tiled(y, x, w, b, stage, spec, activation):
+    samples, channels, filters, groups = x.shape[0], w.shape[1], y.shape[1] // spec[9], spec[9]
+    pixels, like = y.shape[2] * y.shape[3] * y.shape[4], y.dtype.type(1)
+    staged, channel, plane, row, columns = layout(y, x, w, spec)
+    place, fronts = (channel, plane, row, columns), (spec[3], spec[4], spec[5])
+    maps, slices = y.reshape(samples, y.shape[1], pixels), _slices(samples * groups, pixels, threads())
+    if staged and slices > 1:
+        for part in prange(samples * x.shape[1]):
+            n, c = part // x.shape[1], part % x.shape[1]
+            stage_channel(stage[n, c * channel : (c + 1) * channel], x[n, c], fronts, place, spec[2])
+    for task in prange(samples * groups * slices):
+        n, g, s = task // (groups * slices), task // slices % groups, task % slices
+        if staged and slices == 1:
+            for c in range(g * channels, (g + 1) * channels):
+                stage_channel(stage[n, c * channel : (c + 1) * channel], x[n, c], fronts, place, spec[2])
+        source = stage[n, g * channels * channel :].ctypes.data if staged else x[n, g * channels].ctypes.data
+        grain = (pixels + 31) // 32
+        start, stop = grain * s // slices * 32, min(pixels, grain * (s + 1) // slices * 32)
+        correlate(
+            maps[n, g * filters].ctypes.data, pixels, source, w[g * filters].ctypes.data, filters, channels,
+            (w.shape[2], w.shape[3], w.shape[4]), (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2],
+            (y.shape[3], y.shape[4]), (spec[0] * plane, spec[1] * row), start, stop, like,
+        )  # fmt: skip
+        for f in range(g * filters, (g + 1) * filters):
+            _finish(maps[n, f, start:stop], b[f], activation)
+
+
+def _plain(y, x, w, b, stage, spec, activation):
+    channels, filters = w.shape[1], w.shape[0] // spec[9]
+    for part in prange(y.shape[0] * y.shape[1]):
+        n, f = part // y.shape[1], part % y.shape[1]
+        for z in range(y.shape[2]):
+            for line in range(y.shape[3]):
+                for column in range(y.shape[4]):
+                    y[n, f, z, line, column] = _window_sum(x[n], w[f], f // filters * channels, z, line, column, spec)
+        _finish(y[n, f].reshape(-1), b[f], activation)
+
+
+@register_jitable
+def _window_sum(x, w, first, z, line, column, spec):
+    """The sum of one window times one filter."""
+    total = x.dtype.type(0)
+    for c in range(w.shape[0]):
+        for i in range(w.shape[1]):
+            iz = z * spec[0] + i * spec[6] - spec[3]
+            if 0 <= iz < x.shape[1]:
+                for j in range(w.shape[2]):
+                    iy = line * spec[1] + j * spec[7] - spec[4]
+                    if 0 <= iy < x.shape[2]:
+                        for k in range(w.shape[3]):
+                            ix = column * spec[2] + k * spec[8] - spec[5]
+                            if 0 <= ix < x.shape[3]:
+                                total += w[c, i, j, k] * x[first + c, iz, iy, ix]
+    return total
+
+
+def _cuda(y, x, w, b, stage, spec, activation):
+    e = cuda.grid(1)
+    if e < y.size:
+        column, line = e % y.shape[4], e // y.shape[4] % y.shape[3]
+        z = e // (y.shape[4] * y.shape[3]) % y.shape[2]
+        f = e // (y.shape[4] * y.shape[3] * y.shape[2]) % y.shape[1]
+        n = e // (y.shape[4] * y.shape[3] * y.shape[2] * y.shape[1])
+        first = f // (y.shape[1] // spec[9]) * w.shape[1]
+        value = cuda.local.array(1, y.dtype)
+        value[0] = b[f] + _window_sum(x[n], w[f], first, z, line, column, spec)
+        activate(value, value, activation)
+        y[n, f, z, line, column] = value[0]
+
+
+def _transposed_reference(y, x, w, b, stage, turned, spread, spec, activation):
+    z = np.zeros_like(y)
+    for tap, border, cells in _taps(y, x, w, spec):
+        bordered = np.zeros_like(np.pad(y, border))
+        for filters, channels in _groups(w, spec[9]):
+            bordered[:, channels][cells] = np.einsum("fc,nfdhw->ncdhw", w[(filters, slice(None), *tap)], x[:, filters])
+        inside = tuple(slice(front, front + size) for front, size in zip(spec[3:6], y.shape[2:], strict=True))
+        z += bordered[(slice(None), slice(None), *inside)]
+    _forward_reference(y, z + b.reshape(-1, 1, 1, 1) if b.size else z, activation)
+
+
+@register_jitable
+def _axis(phase, kernel, stride, padding, dilation):
+    """The taps that reach cells `phase`, `phase + stride`, ...: the first, how many, from one to the next, and the output
+
+    that the first one comes from for cell `phase`; each cell further on takes the next output.
+    """
+    jump = stride // gcd(stride, dilation)
+    for k in range(min(kernel, jump)):
+        if (phase + padding - k * dilation) % stride == 0:
+            return k, (kernel - k + jump - 1) // jump, jump, (phase + padding - k * dilation) // stride
+    return 0, 0, 1, 0
+
+
+@register_jitable
+def _lowest(axis, w, spec):
+    """The lowest output that cell 0 to stride - 1 may come from; below 0 it stands in the border."""
+    return (spec[3 + axis] - (w.shape[2 + axis] - 1) * spec[6 + axis]) // spec[axis]
+
+
+@register_jitable
+def layout_transposed(y, x, w, spec):
+    """How x must lie to be read backwards: staged, and elements a channel, a plane and a row."""
+    low, depth = _lowest(0, w, spec), (y.shape[2] + spec[0] - 1) // spec[0] + (spec[0] - 1 + spec[3]) // spec[0]
+    low_y, height = _lowest(1, w, spec), (y.shape[3] + spec[1] - 1) // spec[1] + (spec[1] - 1 + spec[4]) // spec[1]
+    low_x, width = _lowest(2, w, spec), (y.shape[4] + spec[2] - 1) // spec[2] + (spec[2] - 1 + spec[5]) // spec[2]
+    depth, height, width = depth - low, height - low_y, width - low_x
+    if low == low_y == low_x == 0 and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
+        return False, x.shape[2] * x.shape[3] * x.shape[4], x.shape[3] * x.shape[4], x.shape[4]
+    return True, depth * height * width, height * width, width
+
+
+@register_jitable
+def _turn(turned, w, g, c, filters, spec):
+    """Channel c of a group's weights as rows of the backward product: for each phase (filter, taps of the phase)."""
+    base = g * w.shape[1] * filters * w.shape[2] * w.shape[3] * w.shape[4]
+    for phase in range(spec[0] * spec[1] * spec[2]):
+        rz, ry, rx = phase // (spec[1] * spec[2]), phase // spec[2] % spec[1], phase % spec[2]
+        z, nz, jz, _ = _axis(rz, w.shape[2], spec[0], spec[3], spec[6])
+        y, ny, jy, _ = _axis(ry, w.shape[3], spec[1], spec[4], spec[7])
+        x, nx, jx, _ = _axis(rx, w.shape[4], spec[2], spec[5], spec[8])
+        at = base + c * filters * nz * ny * nx
+        for f in range(filters):
+            for i in range(nz):
+                for j in range(ny):
+                    for k in range(nx):
+                        turned[at] = w[g * filters + f, c, z + i * jz, y + j * jy, x + k * jx]
+                        at += 1
+        base += w.shape[1] * filters * nz * ny * nx
+
+
+@register_jitable
+def _phases(y, target, source, turned, w, filters, channels, lows, place, spec, part, parts, like):
+    """All cells of a group's channels, phase after phase; `target` takes each phase's cells side by side.
+
+    Part `part` of `parts` of every phase. Shape: target (channels, cells).
+    """
+    cells, size = target.shape[1], element_bytes(like)
+    done, weights = 0, 0
+    for phase in range(spec[0] * spec[1] * spec[2]):
+        rz, ry, rx = phase // (spec[1] * spec[2]), phase // spec[2] % spec[1], phase % spec[2]
+        depth = (y.shape[2] - rz + spec[0] - 1) // spec[0]
+        height = (y.shape[3] - ry + spec[1] - 1) // spec[1]
+        width = (y.shape[4] - rx + spec[2] - 1) // spec[2]
+        _, nz, jz, z0 = _axis(rz, w.shape[2], spec[0], spec[3], spec[6])
+        _, ny, jy, y0 = _axis(ry, w.shape[3], spec[1], spec[4], spec[7])
+        _, nx, jx, x0 = _axis(rx, w.shape[4], spec[2], spec[5], spec[8])
+        count, taps = depth * height * width, nz * ny * nx
+        grain = (count + 31) // 32
+        start, stop = grain * part // parts * 32, min(count, grain * (part + 1) // parts * 32)
+        if taps == 0:
+            target[:, done + start : done + stop] = 0
+        elif stop > start:
+            correlate(
+                target.ctypes.data + done * size, cells, source, turned + weights * size, channels, filters,
+                (nz, ny, nx), (z0 - lows[0], y0 - lows[1], x0 - lows[2]),
+                (-(jz * spec[6] // spec[0]), -(jy * spec[7] // spec[1]), -(jx * spec[8] // spec[2])),
+                place, 1, (height, width), (place[1], place[2]), start, stop, like,
+            )  # fmt: skip
+        done += count
+        weights += channels * filters * taps
+
+
+@register_jitable
+def _interleave(y, cells, spec):
+    """Put the cells of all phases of one channel in their places. Shape: y (depth, height, width), cells (flat)."""
+    at = 0
+    for rz in range(spec[0]):
+        for ry in range(spec[1]):
+            for rx in range(spec[2]):
+                width = (y.shape[2] - rx + spec[2] - 1) // spec[2]
+                for z in range(rz, y.shape[0], spec[0]):
+                    for line in range(ry, y.shape[1], spec[1]):
+                        row, piece = y[z, line], cells[at : at + width]
+                        for i in range(width):
+                            row[rx + i * spec[2]] = piece[i]
+                        at += width
+
+
+def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
+    samples, groups, channels, filters = y.shape[0], spec[9], w.shape[1], w.shape[0] // spec[9]
+    cells, like, stepped = y.shape[2] * y.shape[3] * y.shape[4], y.dtype.type(1), spec[0] * spec[1] * spec[2] > 1
+    staged, channel, plane, row = layout_transposed(y, x, w, spec)
+    place, lows = (channel, plane, row, row), (_lowest(0, w, spec), _lowest(1, w, spec), _lowest(2, w, spec))
+    fronts = (-lows[0], -lows[1], -lows[2])
+    slices, maps = _slices(samples * groups, cells, threads()), y.reshape(samples, y.shape[1], cells)
+    for part in prange(groups * channels):
+        _turn(turned, w, part // channels, part % channels, filters, spec)
+    if staged and slices > 1:
+        for part in prange(samples * x.shape[1]):
+            n, f = part // x.shape[1], part % x.shape[1]
+            stage_channel(stage[n, f * channel : (f + 1) * channel], x[n, f], fronts, place, 1)
+    for task in prange(samples * groups * slices):
+        n, g, s = task // (groups * slices), task // slices % groups, task % slices
+        if staged and slices == 1:
+            for f in range(g * filters, (g + 1) * filters):
+                stage_channel(stage[n, f * channel : (f + 1) * channel], x[n, f], fronts, place, 1)
+        source = stage[n, g * filters * channel :].ctypes.data if staged else x[n, g * filters].ctypes.data
+        weights = turned[g * channels * filters * w.shape[2] * w.shape[3] * w.shape[4] :].ctypes.data
+        mine = slice(g * channels, (g + 1) * channels)
+        if stepped:
+            target = spread[n].reshape(y.shape[1], cells)[mine]
+        else:
+            target = maps[n, mine]
+        _phases(y, target, source, weights, w, filters, channels, lows, place, spec, s, slices, like)
+    for part in prange(samples * y.shape[1]):
+        n, c = part // y.shape[1], part % y.shape[1]
+        if stepped:
+            _interleave(y[n, c], spread[n, c * cells : (c + 1) * cells], spec)
+        if b.size > 0:
+            _finish(maps[n, c], b[c], activation)
+
+
+def _transposed_plain(y, x, w, b, stage, turned, spread, spec, activation):
+    for part in prange(y.shape[0] * y.shape[1]):
+        n, c = part // y.shape[1], part % y.shape[1]
+        for z in range(y.shape[2]):
+            for line in range(y.shape[3]):
+                for column in range(y.shape[4]):
+                    y[n, c, z, line, column] = _cell_sum(x[n], w, c, z, line, column, spec)
+        if b.size > 0:
+            _finish(y[n, c].reshape(-1), b[c], activation)
+
+
+@register_jitable
+def _cell_sum(x, w, c, z, line, column, spec):
+    """The sum over all windows that a cell of the input stood in."""
+    total, filters, g = x.dtype.type(0), w.shape[0] // spec[9], c // w.shape[1]
+    for i in range(w.shape[2]):
+        oz, rest = (z + spec[3] - i * spec[6]) // spec[0], (z + spec[3] - i * spec[6]) % spec[0]
+        if rest != 0 or oz < 0 or oz >= x.shape[1]:
+            continue
+        for j in range(w.shape[3]):
+            oy, rest = (line + spec[4] - j * spec[7]) // spec[1], (line + spec[4] - j * spec[7]) % spec[1]
+            if rest != 0 or oy < 0 or oy >= x.shape[2]:
+                continue
+            for k in range(w.shape[4]):
+                ox, rest = (column + spec[5] - k * spec[8]) // spec[2], (column + spec[5] - k * spec[8]) % spec[2]
+                if rest != 0 or ox < 0 or ox >= x.shape[3]:
+                    continue
+                for f in range(g * filters, (g + 1) * filters):
+                    total += w[f, c - g * w.shape[1], i, j, k] * x[f, oz, oy, ox]
+    return total
+
+
+def _transposed_cuda(y, x, w, b, stage, turned, spread, spec, activation):
+    e = cuda.grid(1)
+    if e < y.size:
+        column, line = e % y.shape[4], e // y.shape[4] % y.shape[3]
+        z = e // (y.shape[4] * y.shape[3]) % y.shape[2]
+        c = e // (y.shape[4] * y.shape[3] * y.shape[2]) % y.shape[1]
+        n = e // (y.shape[4] * y.shape[3] * y.shape[2] * y.shape[1])
+        value = cuda.local.array(1, y.dtype)
+        value[0] = _cell_sum(x[n], w, c, z, line, column, spec)
+        if b.size > 0:
+            value[0] += b[c]
+            activate(value, value, activation)
+        y[n, c, z, line, column] = value[0]
+
+
+def parts(samples: int, w) -> int:
+    """Into how many groups of samples the weight gradients are cut: it depends on shapes only, so the bits do too."""
+    numbers = w.shape[0] * (w.shape[1] * w.shape[2] * w.shape[3] * w.shape[4] + 1)
+    return max(1, min(samples, PARTS, PART_SIZE // numbers))
+
+
+def _weights_reference(dw, db, x, dz, stage, partial, spec, blend):
+    scale, keep = blend
+    if keep == 0:
+        dw[...], db[...] = 0, 0
+    dw *= keep
+    db *= keep
+    for tap, border, cells in _taps(x, dz, dw, spec):
+        seen = np.pad(x, border)[cells]
+        for filters, channels in _groups(dw, spec[9]):
+            here = (filters, slice(None), *tap)
+            dw[here] += scale * np.einsum("nfdhw,ncdhw->fc", dz[:, filters], seen[:, channels])
+    if db.size:
+        db += scale * dz.sum(axis=(0, 2, 3, 4))
+
+
+def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
+    scale, keep = blend[0], blend[1]
+    samples, groups, channels, filters = x.shape[0], spec[9], dw.shape[1], dw.shape[0] // spec[9]
+    pixels, like = dz.shape[2] * dz.shape[3] * dz.shape[4], dw.dtype.type(1)
+    size, width, wide = element_bytes(like), VECTORS * vector_lanes(like), WIDE_PANEL * vector_lanes(like)
+    staged, channel, plane, row, columns = layout(dz, x, dw, spec)
+    place, fronts = (channel, plane, row, columns), (spec[3], spec[4], spec[5])
+    taps = (dw.shape[2], dw.shape[3], dw.shape[4])
+    rows, maps = channels * taps[0] * taps[1] * taps[2], dz.reshape(samples, dz.shape[1], pixels)
+    # The row behind the last tap is all ones: its products are the sums over dz, the gradient of the bias.
+    count = partial.shape[0]
+    pieces = max(1, min((threads() + count * groups - 1) // (count * groups), rows // 28))
+    if staged:
+        for part in prange(samples * x.shape[1]):
+            n, c = part // x.shape[1], part % x.shape[1]
+            stage_channel(stage[n, c * channel : (c + 1) * channel], x[n, c], fronts, place, spec[2])
+    for task in prange(count * groups * pieces):
+        part, g, cut = task // (groups * pieces), task // pieces % groups, task % pieces
+        sums = partial[part, g * filters * (rows + 1) :].ctypes.data
+        windows, errors, table = stack_wide_panel(like), stack_panel(like), stack_integers()
+        k0, k1 = (rows + 1) * cut // pieces, (rows + 1) * (cut + 1) // pieces
+        first = samples * part // count
+        for n in range(first, samples * (part + 1) // count):
+            source = stage[n, g * channels * channel :].ctypes.data if staged else x[n, g * channels].ctypes.data
+            for p in range(0, pixels, wide):
+                here = min(wide, pixels - p)
+                for k in range(k0, k1, DEPTH):
+                    height = min(DEPTH, k1 - k)
+                    real = min(height, rows - k)
+                    fill_table(table, k, real, taps, (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2])
+                    gather_pixels(
+                        windows, wide, source, p, here, dz.shape[3], dz.shape[4], spec[0] * plane, spec[1] * row,
+                        table, real, like,
+                    )  # fmt: skip
+                    if real < height:
+                        for i in range(here):
+                            put_number(windows, real * wide + i, like)
+                    for f in range(0, filters, width):
+                        across = min(width, filters - f)
+                        pack_panel_transposed(
+                            errors, maps[n, g * filters + f :].ctypes.data + p * size, pixels, here, across, like
+                        )
+                        multiply_at(
+                            sums + (k * filters + f) * size, filters, windows, wide, 1, errors, width, height, across,
+                            here, like, like * 0 if n == first and p == 0 else like,
+                        )  # fmt: skip
+    weights = dw.reshape(dw.shape[0], rows)
+    for block in prange((dw.shape[0] + 15) // 16):
+        for k in range(rows + 1):
+            for f in range(block * 16, min(dw.shape[0], block * 16 + 16)):
+                g = f // filters
+                total = dw.dtype.type(0)
+                for part in range(count):
+                    total += partial[part, (g * (rows + 1) + k) * filters + f - g * filters]
+                if k < rows:
+                    here = weights[f]
+                    here[k] = scale * total + (keep * here[k] if keep != 0 else keep)
+                elif db.size > 0:
+                    db[f] = scale * total + (keep * db[f] if keep != 0 else keep)
+
+
+def _weights_plain(dw, db, x, dz, stage, partial, spec, blend):
+    scale, keep = blend[0], blend[1]
+    for f in prange(dw.shape[0]):
+        first = f // (dw.shape[0] // spec[9]) * dw.shape[1]
+        for c in range(dw.shape[1]):
+            for i in range(dw.shape[2]):
+                for j in range(dw.shape[3]):
+                    for k in range(dw.shape[4]):
+                        total = _tap_sum(x, dz, f, first + c, i, j, k, 0, 1, spec)
+                        dw[f, c, i, j, k] = scale * total + (keep * dw[f, c, i, j, k] if keep != 0 else keep)
+        if db.size > 0:
+            total = dw.dtype.type(0)
+            for n in range(dz.shape[0]):
+                for value in dz[n, f].flat:
+                    total += value
+            db[f] = scale * total + (keep * db[f] if keep != 0 else keep)
+
+
+@register_jitable
+def _tap_sum(x, dz, f, c, i, j, k, start, step, spec):
+    """Sum of errors times what one tap saw, over all samples and every `step`th pixel from `start` on."""
+    total = x.dtype.type(0)
+    pixels = dz.shape[2] * dz.shape[3] * dz.shape[4]
+    for p in range(start, dz.shape[0] * pixels, step):
+        n, rest = p // pixels, p % pixels
+        z, line, column = rest // (dz.shape[3] * dz.shape[4]), rest // dz.shape[4] % dz.shape[3], rest % dz.shape[4]
+        iz = z * spec[0] + i * spec[6] - spec[3]
+        iy = line * spec[1] + j * spec[7] - spec[4]
+        ix = column * spec[2] + k * spec[8] - spec[5]
+        if 0 <= iz < x.shape[2] and 0 <= iy < x.shape[3] and 0 <= ix < x.shape[4]:
+            total += dz[n, f, z, line, column] * x[n, c, iz, iy, ix]
+    return total
+
+
+def _weights_cuda(dw, db, x, dz, stage, partial, spec, blend):
+    scale, keep, zero = blend[0], blend[1], dw.dtype.type(0)
+    e = cuda.blockIdx.x
+    if e < dw.size:
+        k, j = e % dw.shape[4], e // dw.shape[4] % dw.shape[3]
+        i = e // (dw.shape[4] * dw.shape[3]) % dw.shape[2]
+        c = e // (dw.shape[4] * dw.shape[3] * dw.shape[2]) % dw.shape[1]
+        f = e // (dw.shape[4] * dw.shape[3] * dw.shape[2] * dw.shape[1])
+        first = f // (dw.shape[0] // spec[9]) * dw.shape[1]
+        mine = _tap_sum(x, dz, f, first + c, i, j, k, cuda.threadIdx.x, cuda.blockDim.x, spec)
+        total = block_sum(mine, dw)
+        if cuda.threadIdx.x == 0:
+            dw[f, c, i, j, k] = scale * total + (keep * dw[f, c, i, j, k] if keep != zero else zero)
+    else:
+        f, mine = e - dw.size, zero
+        pixels = dz.shape[2] * dz.shape[3] * dz.shape[4]
+        for p in range(cuda.threadIdx.x, dz.shape[0] * pixels, cuda.blockDim.x):
+            rest = p % pixels
+            mine += dz[
+                p // pixels,
+                f,
+                rest // (dz.shape[3] * dz.shape[4]),
+                rest // dz.shape[4] % dz.shape[3],
+                rest % dz.shape[4],
+            ]
+        total = block_sum(mine, dw)
+        if cuda.threadIdx.x == 0:
+            db[f] = scale * total + (keep * db[f] if keep != zero else zero)
+
+
+def rooms(y, x, w, spec) -> dict[str, int]:
+    """Numbers of one sample that the kernels work in: `stage` of `convolve`, `stage_back` and `spread` of its reverse."""
+    staged, channel, *_ = layout(y, x, w, spec)
+    back, channel_back, *_ = layout_transposed(x, y, w, spec)
+    return {
+        "stage": x.shape[1] * channel if staged else 1,
+        "stage_back": y.shape[1] * channel_back if back else 1,
+        "spread": x.shape[1] * x.shape[2] * x.shape[3] * x.shape[4] if spec[0] * spec[1] * spec[2] > 1 else 1,
+    }
+
+
+def partial_size(w) -> int:
+    """Numbers of one group of samples' weight and bias gradients."""
+    return w.shape[0] * (w.shape[1] * w.shape[2] * w.shape[3] * w.shape[4] + 1)
+
+
+def _arrays(random, dtype):
+    """x, w, y and the spec of small convolutions that use every option."""
+    for n, c, f, size, kernel, spec in [
+        (1, 1, 1, (1, 1, 1), (1, 1, 1), (1, 1, 1, 0, 0, 0, 1, 1, 1, 1)),
+        (2, 3, 5, (1, 9, 11), (1, 3, 3), (1, 1, 1, 0, 1, 1, 1, 1, 1, 1)),
+        (3, 2, 17, (1, 28, 28), (1, 5, 5), (1, 1, 1, 0, 0, 0, 1, 1, 1, 1)),
+        (2, 4, 6, (1, 15, 40), (1, 3, 4), (1, 2, 3, 0, 1, 2, 1, 1, 1, 2)),
+        (2, 3, 4, (1, 10, 13), (1, 2, 3), (1, 1, 2, 0, 2, 1, 1, 2, 3, 1)),
+        (2, 6, 6, (1, 8, 8), (1, 3, 3), (1, 1, 1, 0, 1, 1, 1, 1, 1, 6)),
+        (2, 2, 3, (5, 6, 7), (3, 2, 3), (2, 1, 2, 1, 0, 1, 1, 1, 1, 1)),
+        (1, 33, 40, (1, 4, 5), (1, 3, 3), (1, 1, 1, 0, 1, 1, 1, 1, 1, 1)),
+        (2, 2, 3, (1, 1, 70), (1, 1, 5), (1, 1, 4, 0, 0, 4, 1, 1, 2, 1)),
+        (3, 5, 2, (1, 7, 7), (1, 1, 1), (1, 2, 2, 0, 0, 0, 1, 1, 1, 1)),
+        (9, 3, 2, (1, 5, 3), (1, 2, 2), (1, 1, 1, 0, 0, 0, 1, 1, 1, 1)),
+    ]:
+        out = [(size[i] + 2 * spec[3 + i] - (kernel[i] - 1) * spec[6 + i] - 1) // spec[i] + 1 for i in range(3)]
+        shapes = (n, c, *size), (f, c // spec[9], *kernel), (n, f, *out)
+        x, w, y = (random.standard_normal(shape).astype(dtype) for shape in shapes)
+        yield x, w, y, spec
+
+
+def _room(shape, dtype):
+    return np.full(shape, np.nan, dtype)
+
+
+def _cases(random, dtype):
+    for kind in (LINEAR, RELU, KINDS["tanh"]):
+        for x, w, y, spec in _arrays(random, dtype):
+            stage = _room((len(x), rooms(y, x, w, spec)["stage"]), dtype)
+            yield np.empty_like(y), x, w, random.standard_normal(len(w)).astype(dtype), stage, spec, kind
+
+
+def _transposed_cases(random, dtype):
+    for bias in (False, True):
+        for x, w, y, spec in _arrays(random, dtype):
+            sizes = rooms(y, x, w, spec)
+            stage, spread = (_room((len(x), sizes[name]), dtype) for name in ("stage_back", "spread"))
+            b = random.standard_normal(x.shape[1] if bias else 0).astype(dtype)
+            kind = RELU if bias else LINEAR
+            yield np.empty_like(x), y, w, b, stage, _room(w.size, dtype), spread, spec, kind
+
+
+def _weights_cases(random, dtype):
+    for x, w, y, spec in _arrays(random, dtype):
+        stage = _room((len(x), rooms(y, x, w, spec)["stage"]), dtype)
+        partial = _room((parts(len(x), w), partial_size(w)), dtype)
+        yield np.empty_like(w), np.empty(len(w), dtype), x, y, stage, partial, spec, np.array([1, 0], dtype)
+
+
+convolve = Kernel(
+    "convolve",
+    _reference,
+    _plain if SIMD == "plain" else _tiled,
+    _cuda,
+    grid=a_thread_each,
+    flops=lambda y, x, w, b, stage, spec, activation: y.size * (2 * w[0].size + 1 + _FLOPS[activation]),
+    cases=_cases,
+)
+convolve_transposed = Kernel(
+    "convolve_transposed",
+    _transposed_reference,
+    _transposed_plain if SIMD == "plain" else _transposed_tiled,
+    _transposed_cuda,
+    grid=a_thread_each,
+    flops=lambda y, x, w, *_: 2 * x.size * w[0].size,
+    cases=_transposed_cases,
+)
+convolve_weights = Kernel(
+    "convolve_weights",
+    _weights_reference,
+    _weights_plain if SIMD == "plain" else _weights_tiled,
+    _weights_cuda,
+    grid=lambda dw, db, x, dz, *_: (dw.size + db.size, threads_for(dz.size // dz.shape[1])),
+    flops=lambda dw, db, x, dz, *_: dz.size * (2 * dw[0].size + 1),
+    cases=_weights_cases,
+    outputs=2,
+)

@@ -1,0 +1,46 @@
+"""Machine code that many kernels share: compiled once for each element type and called by its symbol.
+
+A kernel that swallowed the tiles would compile them again, in every variant: seconds instead of milliseconds.
+"""
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from numba import types
+from numba.core.ccallback import CFunc
+
+from nbdl.kernel import cache_on_disk, compile_, twin
+from nbdl.kernels.tile import SIMD
+
+_blocks: dict = {}  # name: body, count of whole numbers it takes, count of numbers of the element type behind them
+_published: dict = {}
+
+
+def share(name: str, body, integers: int, numbers: int) -> None:
+    """Make a function of addresses and strides, then scale-like numbers, known as a block of that name."""
+    _blocks[name] = body, integers, numbers
+
+
+def _signature(name: str, element: types.Type):
+    _, integers, numbers = _blocks[name]
+    return types.void(*([types.intp] * integers), *([element] * numbers))
+
+
+def external(name: str, element: types.Type):
+    """The block as Numba code calls it."""
+    return types.ExternalFunction(f"nbdl_{name}_{element}_{SIMD}", _signature(name, element))
+
+
+def publish(dtype: np.dtype, announce=None) -> None:
+    """Compile the blocks for one element type (or load them) and make their symbols known to LLVM."""
+    if SIMD == "plain":
+        return
+    element = numba.from_dtype(dtype)
+    for name, (body, _, _) in _blocks.items():
+        if (name, dtype) not in _published:
+            signature = _signature(name, element)
+            compiled = CFunc(twin(body, f"{name}_{element}"), (signature.args, signature.return_type), {}, {})
+            cache_on_disk(compiled)
+            compile_(compiled, signature, f"{name} tiles", str(element), announce)
+            llvm.add_symbol(external(name, element).symbol, compiled.address)
+            _published[name, dtype] = compiled

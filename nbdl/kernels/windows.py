@@ -1,0 +1,166 @@
+"""The windows of a convolution, laid out so that the register tile can multiply them.
+
+A convolution is a matrix product: weights (filters, channels x taps) times windows (channels x taps, pixels), a tap being
+one place of the filter. The windows never stand in memory as a whole. An input with a border or a step is first *staged*:
+copied with its border of zeros, its columns sorted by their number modulo the step, so that neighbouring outputs always
+read neighbouring elements. A *panel* of windows, a few vectors of pixels wide, is then gathered into the first-level cache
+whenever the tile needs it.
+
+Everything is three-dimensional (depth, height, width); a picture has depth 1, a sound height 1 as well.
+`spec` is (strides, paddings in front, dilations, groups): three numbers for each of the first three.
+"""
+
+from numba.extending import overload, register_jitable
+
+from nbdl.kernels.matmul import multiply_at
+from nbdl.kernels.shared import external, share
+from nbdl.kernels.tile import (
+    DEPTH,
+    MOST_PIECES,
+    VECTORS,
+    element_bytes,
+    gather_rows,
+    put,
+    stack_integers,
+    stack_panel,
+    vector_lanes,
+)
+
+
+def _pixels_block(panel, pitch, source, first, count, height, width, plane_step, row_step, table, rows, like):
+    """Columns `first` to `first + count` of a panel: an output pixel a column, all `rows` of it."""
+    lanes, size = vector_lanes(like), element_bytes(like)
+    runs = stack_integers()
+    for v in range(0, count, lanes):
+        left, done, pieces, run = min(lanes, count - v), 0, 0, 0
+        while done < left:
+            line, x = divmod(first + v + done, width)
+            run = min(width - x, left - done)
+            put(runs, pieces, line // height * plane_step + line % height * row_step + x - done)
+            put(runs, MOST_PIECES + pieces, ((1 << run) - 1) << done)
+            pieces, done = pieces + 1, done + run
+        if run == lanes:
+            pieces = 0
+        elif pieces > 4:
+            most = 8 if pieces <= 8 else 16
+            for p in range(pieces, most):
+                put(runs, p, 0)
+                put(runs, MOST_PIECES + p, 0)
+            pieces = most
+        gather_rows(panel + v * size, pitch, source, table, rows, pieces, runs, like)
+
+
+share("pixels", _pixels_block, 11, 1)
+
+
+def gather_pixels(panel, pitch, source, first, count, height, width, plane_step, row_step, table, rows, like):
+    """Fill a panel with the pixels `first` to `first + count` of an output of that height and width."""
+    raise NotImplementedError("for compiled kernels only")
+
+
+@overload(gather_pixels)
+def _gather_pixels(panel, pitch, source, first, count, height, width, plane_step, row_step, table, rows, like):
+    block = external("pixels", like)
+
+    def call(panel, pitch, source, first, count, height, width, plane_step, row_step, table, rows, like):
+        block(panel, pitch, source, first, count, height, width, plane_step, row_step, table, rows, like)
+
+    return call
+
+
+@register_jitable
+def layout(y, x, w, spec):
+    """How the input of a convolution lies before it: staged, and elements a channel, a plane, a row and a column phase.
+
+    An input without border or step along x is read where it is, unstaged.
+    """
+    depth = (y.shape[2] - 1) * spec[0] + (w.shape[2] - 1) * spec[6] + 1
+    height = (y.shape[3] - 1) * spec[1] + (w.shape[3] - 1) * spec[7] + 1
+    width = (y.shape[4] - 1) * spec[2] + (w.shape[4] - 1) * spec[8] + 1
+    bare = spec[2] == 1 and spec[3] + spec[4] + spec[5] == 0
+    if bare and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
+        return False, x.shape[2] * x.shape[3] * x.shape[4], x.shape[3] * x.shape[4], x.shape[4], x.shape[4]
+    columns = (width + spec[2] - 1) // spec[2]
+    row = spec[2] * columns
+    return True, depth * height * row, height * row, row, columns
+
+
+@register_jitable
+def stage_channel(staged, x, fronts, place, step):
+    """Copy one channel with its border: staged[z, y, phase, q] = x[z - front, y - front, q step + phase - front] or 0.
+
+    Shape: staged (any), seen through `place` (channel, plane, row, columns); x (depth, height, width).
+    """
+    channel, plane, row, columns = place
+    zero = x.dtype.type(0)
+    for z in range(channel // plane):
+        for line in range(plane // row):
+            z_from, y_from = z - fronts[0], line - fronts[1]
+            target = staged[z * plane + line * row : z * plane + (line + 1) * row]
+            if not (0 <= z_from < x.shape[0] and 0 <= y_from < x.shape[1]):
+                target[:] = zero
+                continue
+            source = x[z_from, y_from]
+            for phase in range(step):
+                piece, shift = target[phase * columns : (phase + 1) * columns], phase - fronts[2]
+                start = min(columns, max(0, -(shift // step)))
+                stop = max(start, min(columns, (source.size - shift + step - 1) // step))
+                for q in range(start):
+                    piece[q] = zero
+                if step == 1:
+                    piece[start:stop] = source[start + shift : stop + shift]
+                else:
+                    for q in range(start, stop):
+                        piece[q] = source[q * step + shift]
+                for q in range(stop, columns):
+                    piece[q] = zero
+
+
+@register_jitable
+def fill_table(table, start, count, taps, first, hop, place, step):
+    """Offsets of the rows `start` to `start + count` of the windows, rows being ordered by (channel, tap).
+
+    Tap (i, j, k) reads `first + hop * (i, j, k)` cells from where the pixel stands in the staged input.
+    """
+    channel, plane, row, columns = place
+    rest, k = divmod(start, taps[2])
+    rest, j = divmod(rest, taps[1])
+    c, i = divmod(rest, taps[0])
+    for r in range(count):
+        x = first[2] + k * hop[2]
+        if step > 1:
+            x = x % step * columns + x // step
+        put(table, r, c * channel + (first[0] + i * hop[0]) * plane + (first[1] + j * hop[1]) * row + x)
+        k += 1
+        if k == taps[2]:
+            j, k = j + 1, 0
+            if j == taps[1]:
+                i, j = i + 1, 0
+                if i == taps[0]:
+                    c, i = c + 1, 0
+
+
+@register_jitable
+def correlate(y, y_row, source, w, filters, channels, taps, first, hop, place, step, size, pitch, start, stop, like):
+    """Pixels `start` to `stop` of every filter's map: y[f, pixel] = sum over the windows' rows k of w[f, k] window[k, pixel].
+
+    Addresses y, source and w; `size` (height, width) of the map, `pitch` (plane, row) from a pixel to the next one
+    behind and below in the staged input.
+    """
+    bytes_, width = element_bytes(like), VECTORS * vector_lanes(like)
+    panel, table = stack_panel(like), stack_integers()
+    rows = channels * taps[0] * taps[1] * taps[2]
+    chunks = (rows + DEPTH - 1) // DEPTH
+    for chunk in range(chunks):
+        k0 = rows * chunk // chunks
+        depth = rows * (chunk + 1) // chunks - k0
+        fill_table(table, k0, depth, taps, first, hop, place, step)
+        for p in range(start, stop, width):
+            count = min(width, stop - p)
+            gather_pixels(
+                panel, width, source, p, count, size[0], size[1], pitch[0], pitch[1], table, depth, like
+            )  # fmt: skip
+            multiply_at(
+                y + p * bytes_, y_row, w + k0 * bytes_, rows, 1, panel, width, filters, count, depth,
+                like, like * 0 if chunk == 0 else like,
+            )  # fmt: skip
