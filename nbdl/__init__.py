@@ -9,7 +9,18 @@ if TYPE_CHECKING:
     from nbdl.errors import NbdlError
     from nbdl.evaluation import Evaluation, predict
     from nbdl.gradcheck import gradient_check
-    from nbdl.layers import Activation, Dense, Dropout, Flatten
+    from nbdl.layers import (
+        Activation,
+        Conv1D,
+        Conv1DTranspose,
+        Conv2D,
+        Conv2DTranspose,
+        Conv3D,
+        Conv3DTranspose,
+        Dense,
+        Dropout,
+        Flatten,
+    )
     from nbdl.losses import loss
     from nbdl.model import Sequential
     from nbdl.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSProp, optimizer
@@ -24,7 +35,18 @@ _HOMES = {
     "errors": ("NbdlError",),
     "evaluation": ("Evaluation", "predict"),
     "gradcheck": ("gradient_check",),
-    "layers": ("Activation", "Dense", "Dropout", "Flatten"),
+    "layers": (
+        "Activation",
+        "Conv1D",
+        "Conv1DTranspose",
+        "Conv2D",
+        "Conv2DTranspose",
+        "Conv3D",
+        "Conv3DTranspose",
+        "Dense",
+        "Dropout",
+        "Flatten",
+    ),
     "losses": ("loss",),
     "model": ("Sequential",),
     "optimizers": ("SGD", "Adagrad", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp", "optimizer"),

@@ -60,12 +60,12 @@ def _groups(w, groups):
 
 
 def _reference(y, x, w, b, stage, spec, activation):
-    z = np.zeros_like(y) + b.reshape(-1, 1, 1, 1)
+    z = np.zeros_like(y)
     for tap, border, cells in _taps(x, y, w, spec):
         seen = np.pad(x, border)[cells]
         for filters, channels in _groups(w, spec[9]):
             z[:, filters] += np.einsum("fc,ncdhw->nfdhw", w[(filters, slice(None), *tap)], seen[:, channels])
-    _forward_reference(y, z, activation)
+    _forward_reference(y, z + b.reshape(-1, 1, 1, 1) if b.size else z, activation)
 
 
 @register_jitable
@@ -84,9 +84,16 @@ def _finish(row, bias, activation):
 
 
 @register_jitable
-def _slices(samples, pixels, workers):
-    """Into how many pieces the pixels of a sample are cut, so that every thread has some; whole panels each."""
+def slices_of(samples, pixels, workers):
+    """Into how many pieces the pixels of a sample are cut, so that every thread has some."""
     return 1 if samples >= 2 * workers else max(1, min((2 * workers + samples - 1) // samples, pixels // 64))
+
+
+@register_jitable
+def slice_of(number, slices, pixels):
+    """First and last pixel of a piece, which holds whole vectors."""
+    grains = (pixels + 31) // 32
+    return grains * number // slices * 32, min(pixels, grains * (number + 1) // slices * 32)
 
 
 def _tiled(y, x, w, b, stage, spec, activation):
@@ -94,26 +101,31 @@ def _tiled(y, x, w, b, stage, spec, activation):
     pixels, like = y.shape[2] * y.shape[3] * y.shape[4], y.dtype.type(1)
     staged, channel, plane, row, columns = layout(y, x, w, spec)
     place, fronts = (channel, plane, row, columns), (spec[3], spec[4], spec[5])
-    maps, slices = y.reshape(samples, y.shape[1], pixels), _slices(samples * groups, pixels, threads())
+    whole, bordered, maps = channels * channel, stage.reshape(stage.size), y.reshape(samples, y.shape[1], pixels)
+    workers, slices = threads(), slices_of(samples * groups, pixels, threads())
     if staged and slices > 1:
         for part in prange(samples * x.shape[1]):
-            n, c = part // x.shape[1], part % x.shape[1]
-            stage_channel(stage[n, c * channel : (c + 1) * channel], x[n, c], fronts, place, spec[2])
-    for task in prange(samples * groups * slices):
-        n, g, s = task // (groups * slices), task // slices % groups, task % slices
-        if staged and slices == 1:
-            for c in range(g * channels, (g + 1) * channels):
-                stage_channel(stage[n, c * channel : (c + 1) * channel], x[n, c], fronts, place, spec[2])
-        source = stage[n, g * channels * channel :].ctypes.data if staged else x[n, g * channels].ctypes.data
-        grain = (pixels + 31) // 32
-        start, stop = grain * s // slices * 32, min(pixels, grain * (s + 1) // slices * 32)
-        correlate(
-            maps[n, g * filters].ctypes.data, pixels, source, w[g * filters].ctypes.data, filters, channels,
-            (w.shape[2], w.shape[3], w.shape[4]), (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2],
-            (y.shape[3], y.shape[4]), (spec[0] * plane, spec[1] * row), start, stop, like,
-        )  # fmt: skip
-        for f in range(g * filters, (g + 1) * filters):
-            _finish(maps[n, f, start:stop], b[f], activation)
+            room = bordered[part * channel : (part + 1) * channel]
+            stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, spec[2])
+    # With many samples a thread stages one after the other in the same room, which stays in its core's cache.
+    tasks = min(workers, samples * groups) if slices == 1 else samples * groups * slices
+    for task in prange(tasks):
+        each = samples * groups * slices
+        for job in range(each * task // tasks, each * (task + 1) // tasks):
+            n, g, s = job // (groups * slices), job // slices % groups, job % slices
+            room = bordered[(task if slices == 1 else job // slices) * whole :] if staged else bordered
+            if staged and slices == 1:
+                for c in range(channels):
+                    stage_channel(room[c * channel : (c + 1) * channel], x[n, g * channels + c], fronts, place, spec[2])
+            source = room.ctypes.data if staged else x[n, g * channels].ctypes.data
+            start, stop = slice_of(s, slices, pixels)
+            correlate(
+                maps[n, g * filters].ctypes.data, pixels, source, w[g * filters].ctypes.data, filters, channels,
+                (w.shape[2], w.shape[3], w.shape[4]), (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2],
+                (y.shape[3], y.shape[4]), (spec[0] * plane, spec[1] * row), start, stop, like,
+            )  # fmt: skip
+            for f in range(g * filters, (g + 1) * filters):
+                _finish(maps[n, f, start:stop], b[f] if b.size > 0 else like * 0, activation)
 
 
 def _plain(y, x, w, b, stage, spec, activation):
@@ -124,7 +136,7 @@ def _plain(y, x, w, b, stage, spec, activation):
             for line in range(y.shape[3]):
                 for column in range(y.shape[4]):
                     y[n, f, z, line, column] = _window_sum(x[n], w[f], f // filters * channels, z, line, column, spec)
-        _finish(y[n, f].reshape(-1), b[f], activation)
+        _finish(y[n, f].reshape(-1), b[f] if b.size > 0 else y.dtype.type(0), activation)
 
 
 @register_jitable
@@ -154,7 +166,9 @@ def _cuda(y, x, w, b, stage, spec, activation):
         n = e // (y.shape[4] * y.shape[3] * y.shape[2] * y.shape[1])
         first = f // (y.shape[1] // spec[9]) * w.shape[1]
         value = cuda.local.array(1, y.dtype)
-        value[0] = b[f] + _window_sum(x[n], w[f], first, z, line, column, spec)
+        value[0] = _window_sum(x[n], w[f], first, z, line, column, spec)
+        if b.size > 0:
+            value[0] += b[f]
         activate(value, value, activation)
         y[n, f, z, line, column] = value[0]
 
@@ -237,8 +251,7 @@ def _phases(y, target, source, turned, w, filters, channels, lows, place, spec, 
         _, ny, jy, y0 = _axis(ry, w.shape[3], spec[1], spec[4], spec[7])
         _, nx, jx, x0 = _axis(rx, w.shape[4], spec[2], spec[5], spec[8])
         count, taps = depth * height * width, nz * ny * nx
-        grain = (count + 31) // 32
-        start, stop = grain * part // parts * 32, min(count, grain * (part + 1) // parts * 32)
+        start, stop = slice_of(part, parts, count)
         if taps == 0:
             target[:, done + start : done + stop] = 0
         elif stop > start:
@@ -274,26 +287,31 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
     staged, channel, plane, row = layout_transposed(y, x, w, spec)
     place, lows = (channel, plane, row, row), (_lowest(0, w, spec), _lowest(1, w, spec), _lowest(2, w, spec))
     fronts = (-lows[0], -lows[1], -lows[2])
-    slices, maps = _slices(samples * groups, cells, threads()), y.reshape(samples, y.shape[1], cells)
+    workers, slices = threads(), slices_of(samples * groups, cells, threads())
+    maps, whole, bordered = y.reshape(samples, y.shape[1], cells), filters * channel, stage.reshape(stage.size)
     for part in prange(groups * channels):
         _turn(turned, w, part // channels, part % channels, filters, spec)
     if staged and slices > 1:
         for part in prange(samples * x.shape[1]):
-            n, f = part // x.shape[1], part % x.shape[1]
-            stage_channel(stage[n, f * channel : (f + 1) * channel], x[n, f], fronts, place, 1)
-    for task in prange(samples * groups * slices):
-        n, g, s = task // (groups * slices), task // slices % groups, task % slices
-        if staged and slices == 1:
-            for f in range(g * filters, (g + 1) * filters):
-                stage_channel(stage[n, f * channel : (f + 1) * channel], x[n, f], fronts, place, 1)
-        source = stage[n, g * filters * channel :].ctypes.data if staged else x[n, g * filters].ctypes.data
-        weights = turned[g * channels * filters * w.shape[2] * w.shape[3] * w.shape[4] :].ctypes.data
-        mine = slice(g * channels, (g + 1) * channels)
-        if stepped:
-            target = spread[n].reshape(y.shape[1], cells)[mine]
-        else:
-            target = maps[n, mine]
-        _phases(y, target, source, weights, w, filters, channels, lows, place, spec, s, slices, like)
+            room = bordered[part * channel : (part + 1) * channel]
+            stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, 1)
+    tasks = min(workers, samples * groups) if slices == 1 else samples * groups * slices
+    for task in prange(tasks):
+        each = samples * groups * slices
+        for job in range(each * task // tasks, each * (task + 1) // tasks):
+            n, g, s = job // (groups * slices), job // slices % groups, job % slices
+            room = bordered[(task if slices == 1 else job // slices) * whole :] if staged else bordered
+            if staged and slices == 1:
+                for f in range(filters):
+                    stage_channel(room[f * channel : (f + 1) * channel], x[n, g * filters + f], fronts, place, 1)
+            source = room.ctypes.data if staged else x[n, g * filters].ctypes.data
+            weights = turned[g * channels * filters * w.shape[2] * w.shape[3] * w.shape[4] :].ctypes.data
+            mine = slice(g * channels, (g + 1) * channels)
+            if stepped:
+                target = spread[n].reshape(y.shape[1], cells)[mine]
+            else:
+                target = maps[n, mine]
+            _phases(y, target, source, weights, w, filters, channels, lows, place, spec, s, slices, like)
     for part in prange(samples * y.shape[1]):
         n, c = part // y.shape[1], part % y.shape[1]
         if stepped:
@@ -375,6 +393,7 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
     samples, groups, channels, filters = x.shape[0], spec[9], dw.shape[1], dw.shape[0] // spec[9]
     pixels, like = dz.shape[2] * dz.shape[3] * dz.shape[4], dw.dtype.type(1)
     size, width, wide = element_bytes(like), VECTORS * vector_lanes(like), WIDE_PANEL * vector_lanes(like)
+    pitch = wide + vector_lanes(like)  # rows an odd number of cache lines apart do not drive each other out
     staged, channel, plane, row, columns = layout(dz, x, dw, spec)
     place, fronts = (channel, plane, row, columns), (spec[3], spec[4], spec[5])
     taps = (dw.shape[2], dw.shape[3], dw.shape[4])
@@ -382,10 +401,11 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
     # The row behind the last tap is all ones: its products are the sums over dz, the gradient of the bias.
     count = partial.shape[0]
     pieces = max(1, min((threads() + count * groups - 1) // (count * groups), rows // 28))
-    if staged:
+    whole, bordered = channels * channel, stage.reshape(stage.size)
+    if staged and pieces > 1:
         for part in prange(samples * x.shape[1]):
-            n, c = part // x.shape[1], part % x.shape[1]
-            stage_channel(stage[n, c * channel : (c + 1) * channel], x[n, c], fronts, place, spec[2])
+            room = bordered[part * channel : (part + 1) * channel]
+            stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, spec[2])
     for task in prange(count * groups * pieces):
         part, g, cut = task // (groups * pieces), task // pieces % groups, task % pieces
         sums = partial[part, g * filters * (rows + 1) :].ctypes.data
@@ -393,7 +413,11 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
         k0, k1 = (rows + 1) * cut // pieces, (rows + 1) * (cut + 1) // pieces
         first = samples * part // count
         for n in range(first, samples * (part + 1) // count):
-            source = stage[n, g * channels * channel :].ctypes.data if staged else x[n, g * channels].ctypes.data
+            room = bordered[(task if pieces == 1 else n * groups + g) * whole :] if staged else bordered
+            if staged and pieces == 1:
+                for c in range(channels):
+                    stage_channel(room[c * channel : (c + 1) * channel], x[n, g * channels + c], fronts, place, spec[2])
+            source = room.ctypes.data if staged else x[n, g * channels].ctypes.data
             for p in range(0, pixels, wide):
                 here = min(wide, pixels - p)
                 for k in range(k0, k1, DEPTH):
@@ -401,19 +425,19 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
                     real = min(height, rows - k)
                     fill_table(table, k, real, taps, (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2])
                     gather_pixels(
-                        windows, wide, source, p, here, dz.shape[3], dz.shape[4], spec[0] * plane, spec[1] * row,
+                        windows, pitch, source, p, here, dz.shape[3], dz.shape[4], spec[0] * plane, spec[1] * row,
                         table, real, like,
                     )  # fmt: skip
                     if real < height:
                         for i in range(here):
-                            put_number(windows, real * wide + i, like)
+                            put_number(windows, real * pitch + i, like)
                     for f in range(0, filters, width):
                         across = min(width, filters - f)
                         pack_panel_transposed(
                             errors, maps[n, g * filters + f :].ctypes.data + p * size, pixels, here, across, like
                         )
                         multiply_at(
-                            sums + (k * filters + f) * size, filters, windows, wide, 1, errors, width, height, across,
+                            sums + (k * filters + f) * size, filters, windows, pitch, 1, errors, width, height, across,
                             here, like, like * 0 if n == first and p == 0 else like,
                         )  # fmt: skip
     weights = dw.reshape(dw.shape[0], rows)
@@ -495,6 +519,42 @@ def _weights_cuda(dw, db, x, dz, stage, partial, spec, blend):
             db[f] = scale * total + (keep * db[f] if keep != zero else zero)
 
 
+def _bias_reference(db, dz, blend):
+    scale, keep = blend
+    db[...] = scale * dz.sum(axis=(0, 2, 3, 4)) + (keep * db if keep != 0 else 0)
+
+
+def _bias_cpu(db, dz, blend):
+    scale, keep, maps = blend[0], blend[1], dz.reshape(dz.shape[0], dz.shape[1], dz[0, 0].size)
+    for f in prange(db.size):
+        a = b = c = d = db.dtype.type(0)  # four chains of additions, because each waits for its last sum
+        for n in range(maps.shape[0]):
+            row = maps[n, f]
+            whole = row.size - row.size % 4
+            for p in range(0, whole, 4):
+                a, b, c, d = a + row[p], b + row[p + 1], c + row[p + 2], d + row[p + 3]
+            for p in range(whole, row.size):
+                a += row[p]
+        db[f] = scale * (a + b + (c + d)) + (keep * db[f] if keep != 0 else keep)
+
+
+def _bias_cuda(db, dz, blend):
+    f, zero = cuda.blockIdx.x, db.dtype.type(0)
+    mine, pixels = zero, dz.shape[2] * dz.shape[3] * dz.shape[4]
+    for p in range(cuda.threadIdx.x, dz.shape[0] * pixels, cuda.blockDim.x):
+        rest = p % pixels
+        z, line = rest // (dz.shape[3] * dz.shape[4]), rest // dz.shape[4] % dz.shape[3]
+        mine += dz[p // pixels, f, z, line, rest % dz.shape[4]]
+    total = block_sum(mine, db)
+    if cuda.threadIdx.x == 0:
+        db[f] = blend[0] * total + (blend[1] * db[f] if blend[1] != zero else zero)
+
+
+def _bias_cases(random, dtype):
+    for _, _, y, _ in _arrays(random, dtype):
+        yield np.empty(y.shape[1], dtype), y, np.array([1, 0], dtype)
+
+
 def rooms(y, x, w, spec) -> dict[str, int]:
     """Numbers of one sample that the kernels work in: `stage` of `convolve`, `stage_back` and `spread` of its reverse."""
     staged, channel, *_ = layout(y, x, w, spec)
@@ -540,7 +600,8 @@ def _cases(random, dtype):
     for kind in (LINEAR, RELU, KINDS["tanh"]):
         for x, w, y, spec in _arrays(random, dtype):
             stage = _room((len(x), rooms(y, x, w, spec)["stage"]), dtype)
-            yield np.empty_like(y), x, w, random.standard_normal(len(w)).astype(dtype), stage, spec, kind
+            b = random.standard_normal(len(w) if kind != LINEAR else 0).astype(dtype)
+            yield np.empty_like(y), x, w, b, stage, spec, kind
 
 
 def _transposed_cases(random, dtype):
@@ -587,4 +648,13 @@ convolve_weights = Kernel(
     flops=lambda dw, db, x, dz, *_: dz.size * (2 * dw[0].size + 1),
     cases=_weights_cases,
     outputs=2,
+)
+bias_backward = Kernel(
+    "bias_backward",
+    _bias_reference,
+    _bias_cpu,
+    _bias_cuda,
+    grid=lambda db, dz, blend: (db.size, threads_for(dz.size // dz.shape[1])),
+    flops=lambda db, dz, blend: dz.size,
+    cases=_bias_cases,
 )

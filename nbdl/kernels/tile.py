@@ -408,7 +408,7 @@ def _stack_room(vectors: int):
 
 
 stack_panel = _stack_room(DEPTH * VECTORS)  # address of room for DEPTH rows of VECTORS vectors on the stack
-stack_wide_panel = _stack_room(DEPTH * WIDE_PANEL)  # the same for DEPTH rows of WIDE_PANEL vectors
+stack_wide_panel = _stack_room(DEPTH * (WIDE_PANEL + 1))  # the same for DEPTH rows of WIDE_PANEL + 1 vectors
 
 
 @intrinsic

@@ -7,16 +7,47 @@ from nbdl.errors import NbdlError
 from nbdl.kernels.activation import KINDS
 from nbdl.layers.activation import Activation
 from nbdl.layers.base import Layer, Parameter, Views
+from nbdl.layers.convolution import (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    Conv3D,
+    Conv3DTranspose,
+)
 from nbdl.layers.dense import Dense
 from nbdl.layers.dropout import Dropout
 from nbdl.layers.flatten import Flatten
 
-__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Layer", "Parameter", "Views", "describe", "parse", "rebuild"]
+__all__ = [
+    "Activation",
+    "Conv1D",
+    "Conv1DTranspose",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Layer",
+    "Parameter",
+    "Views",
+    "describe",
+    "parse",
+    "rebuild",
+]
 
 _CLASSES: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
         Activation,
+        Conv1D,
+        Conv1DTranspose,
+        Conv2D,
+        Conv2DTranspose,
+        Conv3D,
+        Conv3DTranspose,
         Dense,
         Dropout,
         Flatten,
