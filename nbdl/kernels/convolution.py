@@ -69,18 +69,18 @@ def _reference(y, x, w, b, stage, spec, activation):
 
 
 @register_jitable
-def _finish(row, bias, activation):
-    """Bias and activation on one map."""
-    zero = row.dtype.type(0)
+def _finish(row, start, stop, bias, activation):
+    """Bias and activation on a piece of one map."""
+    piece, zero = row[start:stop], row.dtype.type(0)
     if activation == RELU:
-        for p in range(row.size):
-            value = row[p] + bias
-            row[p] = zero if value < zero else value
+        for p in range(piece.size):
+            value = piece[p] + bias
+            piece[p] = zero if value < zero else value
         return
-    for p in range(row.size):
-        row[p] += bias
+    for p in range(piece.size):
+        piece[p] += bias
     if activation != LINEAR:
-        activate(row, row, activation)
+        activate(piece, piece, activation)
 
 
 @register_jitable
@@ -106,11 +106,14 @@ def _tiled(y, x, w, b, stage, spec, activation):
     if staged and slices > 1:
         for part in prange(samples * x.shape[1]):
             room = bordered[part * channel : (part + 1) * channel]
+            room[:] = 0
             stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, spec[2])
     # With many samples a thread stages one after the other in the same room, which stays in its core's cache.
     tasks = min(workers, samples * groups) if slices == 1 else samples * groups * slices
     for task in prange(tasks):
         each = samples * groups * slices
+        if staged and slices == 1:
+            bordered[task * whole : (task + 1) * whole] = 0
         for job in range(each * task // tasks, each * (task + 1) // tasks):
             n, g, s = job // (groups * slices), job // slices % groups, job % slices
             room = bordered[(task if slices == 1 else job // slices) * whole :] if staged else bordered
@@ -125,7 +128,7 @@ def _tiled(y, x, w, b, stage, spec, activation):
                 (y.shape[3], y.shape[4]), (spec[0] * plane, spec[1] * row), start, stop, like,
             )  # fmt: skip
             for f in range(g * filters, (g + 1) * filters):
-                _finish(maps[n, f, start:stop], b[f] if b.size > 0 else like * 0, activation)
+                _finish(maps[n, f], start, stop, b[f] if b.size > 0 else like * 0, activation)
 
 
 def _plain(y, x, w, b, stage, spec, activation):
@@ -136,7 +139,7 @@ def _plain(y, x, w, b, stage, spec, activation):
             for line in range(y.shape[3]):
                 for column in range(y.shape[4]):
                     y[n, f, z, line, column] = _window_sum(x[n], w[f], f // filters * channels, z, line, column, spec)
-        _finish(y[n, f].reshape(-1), b[f] if b.size > 0 else y.dtype.type(0), activation)
+        _finish(y[n, f].reshape(y[n, f].size), 0, y[n, f].size, b[f] if b.size > 0 else y.dtype.type(0), activation)
 
 
 @register_jitable
@@ -294,10 +297,13 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
     if staged and slices > 1:
         for part in prange(samples * x.shape[1]):
             room = bordered[part * channel : (part + 1) * channel]
+            room[:] = 0
             stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, 1)
     tasks = min(workers, samples * groups) if slices == 1 else samples * groups * slices
     for task in prange(tasks):
         each = samples * groups * slices
+        if staged and slices == 1:
+            bordered[task * whole : (task + 1) * whole] = 0
         for job in range(each * task // tasks, each * (task + 1) // tasks):
             n, g, s = job // (groups * slices), job // slices % groups, job % slices
             room = bordered[(task if slices == 1 else job // slices) * whole :] if staged else bordered
@@ -317,7 +323,7 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
         if stepped:
             _interleave(y[n, c], spread[n, c * cells : (c + 1) * cells], spec)
         if b.size > 0:
-            _finish(maps[n, c], b[c], activation)
+            _finish(maps[n, c], 0, cells, b[c], activation)
 
 
 def _transposed_plain(y, x, w, b, stage, turned, spread, spec, activation):
@@ -328,7 +334,7 @@ def _transposed_plain(y, x, w, b, stage, turned, spread, spec, activation):
                 for column in range(y.shape[4]):
                     y[n, c, z, line, column] = _cell_sum(x[n], w, c, z, line, column, spec)
         if b.size > 0:
-            _finish(y[n, c].reshape(-1), b[c], activation)
+            _finish(y[n, c].reshape(y[n, c].size), 0, y[n, c].size, b[c], activation)
 
 
 @register_jitable
@@ -405,6 +411,7 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
     if staged and pieces > 1:
         for part in prange(samples * x.shape[1]):
             room = bordered[part * channel : (part + 1) * channel]
+            room[:] = 0
             stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, spec[2])
     for task in prange(count * groups * pieces):
         part, g, cut = task // (groups * pieces), task // pieces % groups, task % pieces
@@ -412,6 +419,8 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
         windows, errors, table = stack_wide_panel(like), stack_panel(like), stack_integers()
         k0, k1 = (rows + 1) * cut // pieces, (rows + 1) * (cut + 1) // pieces
         first = samples * part // count
+        if staged and pieces == 1:
+            bordered[task * whole : (task + 1) * whole] = 0
         for n in range(first, samples * (part + 1) // count):
             room = bordered[(task if pieces == 1 else n * groups + g) * whole :] if staged else bordered
             if staged and pieces == 1:
@@ -440,19 +449,22 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
                             sums + (k * filters + f) * size, filters, windows, pitch, 1, errors, width, height, across,
                             here, like, like * 0 if n == first and p == 0 else like,
                         )  # fmt: skip
-    weights = dw.reshape(dw.shape[0], rows)
-    for block in prange((dw.shape[0] + 15) // 16):
-        for k in range(rows + 1):
-            for f in range(block * 16, min(dw.shape[0], block * 16 + 16)):
-                g = f // filters
+    blocks = (rows + 1 + 63) // 64
+    for block in prange(groups * blocks):
+        g, k0 = block // blocks, block % blocks * 64
+        for f in range(filters):
+            here = dw[g * filters + f].reshape(rows)
+            piece, at = here[k0 : min(rows, k0 + 64)], (g * (rows + 1) + k0) * filters + f
+            for k in range(piece.size):
                 total = dw.dtype.type(0)
                 for part in range(count):
-                    total += partial[part, (g * (rows + 1) + k) * filters + f - g * filters]
-                if k < rows:
-                    here = weights[f]
-                    here[k] = scale * total + (keep * here[k] if keep != 0 else keep)
-                elif db.size > 0:
-                    db[f] = scale * total + (keep * db[f] if keep != 0 else keep)
+                    total += partial[part, at + k * filters]
+                piece[k] = scale * total + (keep * piece[k] if keep != 0 else keep)
+            if k0 + 64 > rows and db.size > 0:
+                total, k, f_db = dw.dtype.type(0), rows - k0, g * filters + f
+                for part in range(count):
+                    total += partial[part, at + k * filters]
+                db[f_db] = scale * total + (keep * db[f_db] if keep != 0 else keep)
 
 
 def _weights_plain(dw, db, x, dz, stage, partial, spec, blend):

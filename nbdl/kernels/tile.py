@@ -317,6 +317,34 @@ def dot_tile(typingctx, rows, columns, a, a_row, b, b_row, depth, c, c_row, scal
 
 
 @intrinsic
+def copy_rows(typingctx, target, target_row, source, source_row, rows, columns, like):
+    """target[i, j] = source[i, j] for rows that lie apart."""
+    element = _element(like)
+    signature = types.void(*([types.intp] * 6), element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        target, target_row, source, source_row, rows, columns, _ = arguments
+        target, source = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (target, source))
+
+        def row(i, _):
+            theirs, ours = e.at(source, builder.mul(source_row, i)), e.at(target, builder.mul(target_row, i))
+
+            def vector(j, _):
+                mask = e.mask(builder.sub(columns, j), 0)
+                e.store(e.load(e.at(theirs, j), mask), e.at(ours, j), mask)
+                return []
+
+            e.loop(e.index(0), columns, e.lanes, [], vector)
+            return []
+
+        e.loop(e.index(0), rows, 1, [], row)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def pack_panel(typingctx, panel, b, b_row, depth, columns, like):
     """Copy `depth` rows of `columns` columns of B into rows of VECTORS whole vectors, zeros behind the last column."""
     element = _element(like)

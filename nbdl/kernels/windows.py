@@ -18,6 +18,7 @@ from nbdl.kernels.tile import (
     DEPTH,
     MOST_PIECES,
     VECTORS,
+    copy_rows,
     element_bytes,
     gather_rows,
     put,
@@ -87,33 +88,31 @@ def layout(y, x, w, spec):
 
 @register_jitable
 def stage_channel(staged, x, fronts, place, step):
-    """Copy one channel with its border: staged[z, y, phase, q] = x[z - front, y - front, q step + phase - front] or 0.
+    """Copy one channel inside its border: staged[z, y, phase, q] = x[z - front, y - front, q step + phase - front].
 
+    The border is not touched: clear it once, and stage many samples in the same room.
     Shape: staged (any), seen through `place` (channel, plane, row, columns); x (depth, height, width).
     """
     channel, plane, row, columns = place
-    zero = x.dtype.type(0)
-    for z in range(channel // plane):
-        for line in range(plane // row):
-            z_from, y_from = z - fronts[0], line - fronts[1]
-            target = staged[z * plane + line * row : z * plane + (line + 1) * row]
-            if not (0 <= z_from < x.shape[0] and 0 <= y_from < x.shape[1]):
-                target[:] = zero
-                continue
-            source = x[z_from, y_from]
-            for phase in range(step):
-                piece, shift = target[phase * columns : (phase + 1) * columns], phase - fronts[2]
-                start = min(columns, max(0, -(shift // step)))
-                stop = max(start, min(columns, (source.size - shift + step - 1) // step))
-                for q in range(start):
-                    piece[q] = zero
-                if step == 1:
-                    piece[start:stop] = source[start + shift : stop + shift]
-                else:
-                    for q in range(start, stop):
-                        piece[q] = source[q * step + shift]
-                for q in range(stop, columns):
-                    piece[q] = zero
+    width, size = x.shape[2], x.itemsize
+    z0, z1 = max(0, fronts[0]), min(channel // plane, x.shape[0] + fronts[0])
+    y0, y1 = max(0, fronts[1]), min(plane // row, x.shape[1] + fronts[1])
+    for z in range(z0, z1):
+        for phase in range(step):
+            shift = phase - fronts[2]
+            start = max(0, -(shift // step))
+            stop = min(columns, (width - shift + step - 1) // step)
+            at, first = z * plane + phase * columns, start * step + shift
+            if step == 1 and stop > start and y1 > y0:
+                copy_rows(
+                    staged.ctypes.data + (at + y0 * row + start) * size, row,
+                    x[z - fronts[0], y0 - fronts[1], first:].ctypes.data, width, y1 - y0, stop - start, x.dtype.type(1),
+                )  # fmt: skip
+            elif step > 1:
+                for line in range(y0, y1):
+                    here, source = at + line * row, x[z - fronts[0], line - fronts[1]]
+                    for q in range(stop - start):
+                        staged[here + start + q] = source[first + q * step]
 
 
 @register_jitable
