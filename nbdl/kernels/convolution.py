@@ -27,6 +27,7 @@ from nbdl.kernels.tile import (
     SIMD,
     VECTORS,
     WIDE_PANEL,
+    blend_rows,
     element_bytes,
     pack_panel_transposed,
     put_number,
@@ -84,9 +85,13 @@ def _finish(row, start, stop, bias, activation):
 
 
 @register_jitable
-def slices_of(samples, pixels, workers):
-    """Into how many pieces the pixels of a sample are cut, so that every thread has some."""
-    return 1 if samples >= 2 * workers else max(1, min((2 * workers + samples - 1) // samples, pixels // 64))
+def cuts(samples, pixels, maps, workers):
+    """Into how many pieces the pixels of a sample, and its maps, are cut, so that every thread has some."""
+    if samples >= 2 * workers:
+        return 1, 1
+    wanted = (2 * workers + samples - 1) // samples
+    slices = max(1, min(wanted, pixels // 64))
+    return slices, max(1, min((wanted + slices - 1) // slices, maps // 14))
 
 
 @register_jitable
@@ -102,32 +107,35 @@ def _tiled(y, x, w, b, stage, spec, activation):
     staged, channel, plane, row, columns = layout(y, x, w, spec)
     place, fronts = (channel, plane, row, columns), (spec[3], spec[4], spec[5])
     whole, bordered, maps = channels * channel, stage.reshape(stage.size), y.reshape(samples, y.shape[1], pixels)
-    workers, slices = threads(), slices_of(samples * groups, pixels, threads())
-    if staged and slices > 1:
+    workers, (slices, blocks) = threads(), cuts(samples * groups, pixels, filters, threads())
+    ahead = slices * blocks > 1  # few samples: all threads stage them first
+    if staged and ahead:
         for part in prange(samples * x.shape[1]):
             room = bordered[part * channel : (part + 1) * channel]
             room[:] = 0
             stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, spec[2])
     # With many samples a thread stages one after the other in the same room, which stays in its core's cache.
-    tasks = min(workers, samples * groups) if slices == 1 else samples * groups * slices
+    each = samples * groups * slices * blocks
+    tasks = each if ahead else min(workers, each)
     for task in prange(tasks):
-        each = samples * groups * slices
-        if staged and slices == 1:
+        if staged and not ahead:
             bordered[task * whole : (task + 1) * whole] = 0
         for job in range(each * task // tasks, each * (task + 1) // tasks):
-            n, g, s = job // (groups * slices), job // slices % groups, job % slices
-            room = bordered[(task if slices == 1 else job // slices) * whole :] if staged else bordered
-            if staged and slices == 1:
+            ng, s, block = job // (slices * blocks), job // blocks % slices, job % blocks
+            n, g = ng // groups, ng % groups
+            room = bordered[(ng if ahead else task) * whole :] if staged else bordered
+            if staged and not ahead:
                 for c in range(channels):
                     stage_channel(room[c * channel : (c + 1) * channel], x[n, g * channels + c], fronts, place, spec[2])
             source = room.ctypes.data if staged else x[n, g * channels].ctypes.data
             start, stop = slice_of(s, slices, pixels)
+            f0, f1 = g * filters + filters * block // blocks, g * filters + filters * (block + 1) // blocks
             correlate(
-                maps[n, g * filters].ctypes.data, pixels, source, w[g * filters].ctypes.data, filters, channels,
+                maps[n, f0].ctypes.data, pixels, source, w[f0].ctypes.data, f1 - f0, channels,
                 (w.shape[2], w.shape[3], w.shape[4]), (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2],
                 (y.shape[3], y.shape[4]), (spec[0] * plane, spec[1] * row), start, stop, like,
             )  # fmt: skip
-            for f in range(g * filters, (g + 1) * filters):
+            for f in range(f0, f1):
                 _finish(maps[n, f], start, stop, b[f] if b.size > 0 else like * 0, activation)
 
 
@@ -238,12 +246,12 @@ def _turn(turned, w, g, c, filters, spec):
 
 
 @register_jitable
-def _phases(y, target, source, turned, w, filters, channels, lows, place, spec, part, parts, like):
-    """All cells of a group's channels, phase after phase; `target` takes each phase's cells side by side.
+def _phases(y, target, source, turned, w, filters, first, lows, place, spec, part, parts, like):
+    """All cells of a group's channels from `first` on, phase after phase: `target` takes each phase's cells side by side.
 
     Part `part` of `parts` of every phase. Shape: target (channels, cells).
     """
-    cells, size = target.shape[1], element_bytes(like)
+    (channels, cells), size = target.shape, element_bytes(like)
     done, weights = 0, 0
     for phase in range(spec[0] * spec[1] * spec[2]):
         rz, ry, rx = phase // (spec[1] * spec[2]), phase // spec[2] % spec[1], phase % spec[2]
@@ -258,14 +266,15 @@ def _phases(y, target, source, turned, w, filters, channels, lows, place, spec, 
         if taps == 0:
             target[:, done + start : done + stop] = 0
         elif stop > start:
+            mine = turned + (weights + first * filters * taps) * size
             correlate(
-                target.ctypes.data + done * size, cells, source, turned + weights * size, channels, filters,
+                target.ctypes.data + done * size, cells, source, mine, channels, filters,
                 (nz, ny, nx), (z0 - lows[0], y0 - lows[1], x0 - lows[2]),
                 (-(jz * spec[6] // spec[0]), -(jy * spec[7] // spec[1]), -(jx * spec[8] // spec[2])),
                 place, 1, (height, width), (place[1], place[2]), start, stop, like,
             )  # fmt: skip
         done += count
-        weights += channels * filters * taps
+        weights += w.shape[1] * filters * taps
 
 
 @register_jitable
@@ -290,34 +299,37 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
     staged, channel, plane, row = layout_transposed(y, x, w, spec)
     place, lows = (channel, plane, row, row), (_lowest(0, w, spec), _lowest(1, w, spec), _lowest(2, w, spec))
     fronts = (-lows[0], -lows[1], -lows[2])
-    workers, slices = threads(), slices_of(samples * groups, cells, threads())
+    workers, (slices, blocks) = threads(), cuts(samples * groups, cells, channels, threads())
     maps, whole, bordered = y.reshape(samples, y.shape[1], cells), filters * channel, stage.reshape(stage.size)
     for part in prange(groups * channels):
         _turn(turned, w, part // channels, part % channels, filters, spec)
-    if staged and slices > 1:
+    ahead = slices * blocks > 1
+    if staged and ahead:
         for part in prange(samples * x.shape[1]):
             room = bordered[part * channel : (part + 1) * channel]
             room[:] = 0
             stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, 1)
-    tasks = min(workers, samples * groups) if slices == 1 else samples * groups * slices
+    each = samples * groups * slices * blocks
+    tasks = each if ahead else min(workers, each)
     for task in prange(tasks):
-        each = samples * groups * slices
-        if staged and slices == 1:
+        if staged and not ahead:
             bordered[task * whole : (task + 1) * whole] = 0
         for job in range(each * task // tasks, each * (task + 1) // tasks):
-            n, g, s = job // (groups * slices), job // slices % groups, job % slices
-            room = bordered[(task if slices == 1 else job // slices) * whole :] if staged else bordered
-            if staged and slices == 1:
+            ng, s, block = job // (slices * blocks), job // blocks % slices, job % blocks
+            n, g = ng // groups, ng % groups
+            room = bordered[(ng if ahead else task) * whole :] if staged else bordered
+            if staged and not ahead:
                 for f in range(filters):
                     stage_channel(room[f * channel : (f + 1) * channel], x[n, g * filters + f], fronts, place, 1)
             source = room.ctypes.data if staged else x[n, g * filters].ctypes.data
             weights = turned[g * channels * filters * w.shape[2] * w.shape[3] * w.shape[4] :].ctypes.data
-            mine = slice(g * channels, (g + 1) * channels)
+            c0, c1 = channels * block // blocks, channels * (block + 1) // blocks
+            mine = slice(g * channels + c0, g * channels + c1)
             if stepped:
                 target = spread[n].reshape(y.shape[1], cells)[mine]
             else:
                 target = maps[n, mine]
-            _phases(y, target, source, weights, w, filters, channels, lows, place, spec, s, slices, like)
+            _phases(y, target, source, weights, w, filters, c0, lows, place, spec, s, slices, like)
     for part in prange(samples * y.shape[1]):
         n, c = part // y.shape[1], part % y.shape[1]
         if stepped:
@@ -449,22 +461,22 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
                             sums + (k * filters + f) * size, filters, windows, pitch, 1, errors, width, height, across,
                             here, like, like * 0 if n == first and p == 0 else like,
                         )  # fmt: skip
-    blocks = (rows + 1 + 63) // 64
-    for block in prange(groups * blocks):
-        g, k0 = block // blocks, block % blocks * 64
-        for f in range(filters):
-            here = dw[g * filters + f].reshape(rows)
-            piece, at = here[k0 : min(rows, k0 + 64)], (g * (rows + 1) + k0) * filters + f
-            for k in range(piece.size):
-                total = dw.dtype.type(0)
-                for part in range(count):
-                    total += partial[part, at + k * filters]
-                piece[k] = scale * total + (keep * piece[k] if keep != 0 else keep)
-            if k0 + 64 > rows and db.size > 0:
-                total, k, f_db = dw.dtype.type(0), rows - k0, g * filters + f
-                for part in range(count):
-                    total += partial[part, at + k * filters]
-                db[f_db] = scale * total + (keep * db[f_db] if keep != 0 else keep)
+    blocks = (rows + width - 1) // width
+    for block in prange(groups * blocks):  # the sums stand tap by tap: turn them, and add up the parts
+        g, k, panel = block // blocks, block % blocks * width, stack_panel(like)
+        across = min(width, rows - k)
+        for f in range(0, filters, DEPTH):
+            depth = min(DEPTH, filters - f)
+            for part in range(count):
+                source = partial[part, (g * (rows + 1) + k) * filters + f :].ctypes.data
+                pack_panel_transposed(panel, source, filters, depth, across, like)
+                target = dw.ctypes.data + ((g * filters + f) * rows + k) * size
+                blend_rows(target, rows, panel, width, depth, across, scale, keep if part == 0 else like)
+    for f in range(db.size):
+        total, at = dw.dtype.type(0), (f // filters * (rows + 1) + rows) * filters + f % filters
+        for part in range(count):
+            total += partial[part, at]
+        db[f] = scale * total + (keep * db[f] if keep != 0 else keep)
 
 
 def _weights_plain(dw, db, x, dz, stage, partial, spec, blend):

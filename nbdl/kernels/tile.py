@@ -317,22 +317,27 @@ def dot_tile(typingctx, rows, columns, a, a_row, b, b_row, depth, c, c_row, scal
 
 
 @intrinsic
-def copy_rows(typingctx, target, target_row, source, source_row, rows, columns, like):
-    """target[i, j] = source[i, j] for rows that lie apart."""
-    element = _element(like)
-    signature = types.void(*([types.intp] * 6), element)
+def blend_rows(typingctx, target, target_row, source, source_row, rows, columns, scale, keep):
+    """target[i, j] = scale * source[i, j] + keep * target[i, j] for rows that lie apart; with keep 0, target is not read."""
+    element = _element(scale)
+    signature = types.void(*([types.intp] * 6), element, element)
 
     def codegen(context, builder, signature, arguments):
         e = _Emitter(builder, element)
-        target, target_row, source, source_row, rows, columns, _ = arguments
+        target, target_row, source, source_row, rows, columns, scale, keep = arguments
         target, source = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (target, source))
+        scales, keeps = e.splat(scale), e.splat(keep)
+        reads = e.splat(
+            builder.fcmp_unordered("!=", keep, ir.Constant(e.scalar, 0.0)), ir.VectorType(ir.IntType(1), e.lanes)
+        )
 
         def row(i, _):
             theirs, ours = e.at(source, builder.mul(source_row, i)), e.at(target, builder.mul(target_row, i))
 
             def vector(j, _):
-                mask = e.mask(builder.sub(columns, j), 0)
-                e.store(e.load(e.at(theirs, j), mask), e.at(ours, j), mask)
+                mask, here = e.mask(builder.sub(columns, j), 0), e.at(ours, j)
+                old = e.load(here, builder.and_(mask, reads))
+                e.store(e.fma(keeps, old, builder.fmul(scales, e.load(e.at(theirs, j), mask))), here, mask)
                 return []
 
             e.loop(e.index(0), columns, e.lanes, [], vector)

@@ -18,7 +18,7 @@ from nbdl.kernels.tile import (
     DEPTH,
     MOST_PIECES,
     VECTORS,
-    copy_rows,
+    blend_rows,
     element_bytes,
     gather_rows,
     put,
@@ -104,9 +104,10 @@ def stage_channel(staged, x, fronts, place, step):
             stop = min(columns, (width - shift + step - 1) // step)
             at, first = z * plane + phase * columns, start * step + shift
             if step == 1 and stop > start and y1 > y0:
-                copy_rows(
+                one = x.dtype.type(1)
+                blend_rows(
                     staged.ctypes.data + (at + y0 * row + start) * size, row,
-                    x[z - fronts[0], y0 - fronts[1], first:].ctypes.data, width, y1 - y0, stop - start, x.dtype.type(1),
+                    x[z - fronts[0], y0 - fronts[1], first:].ctypes.data, width, y1 - y0, stop - start, one, one * 0,
                 )  # fmt: skip
             elif step > 1:
                 for line in range(y0, y1):
