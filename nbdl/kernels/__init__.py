@@ -1,5 +1,31 @@
 """One file per operation: the equation (NumPy), then the loops (Numba), then the threads of a GPU (CUDA)."""
 
-from nbdl.kernels import activation, clip, convolution, dense, dropout, gather, losses, matmul, softmax, updates
+from nbdl.kernels import (
+    activation,
+    clip,
+    convolution,
+    dense,
+    dropout,
+    gather,
+    losses,
+    matmul,
+    pooling,
+    softmax,
+    updates,
+    upsample,
+)
 
-__all__ = ["activation", "clip", "convolution", "dense", "dropout", "gather", "losses", "matmul", "softmax", "updates"]
+__all__ = [
+    "activation",
+    "clip",
+    "convolution",
+    "dense",
+    "dropout",
+    "gather",
+    "losses",
+    "matmul",
+    "pooling",
+    "softmax",
+    "updates",
+    "upsample",
+]

@@ -18,9 +18,15 @@ from nbdl.layers.convolution import (
 from nbdl.layers.dense import Dense
 from nbdl.layers.dropout import Dropout
 from nbdl.layers.flatten import Flatten
+from nbdl.layers.pooling import AvgPool1D, AvgPool2D, AvgPool3D, GlobalAveragePool, MaxPool1D, MaxPool2D, MaxPool3D
+from nbdl.layers.reshape import Reshape
+from nbdl.layers.upsample import UpSample
 
 __all__ = [
     "Activation",
+    "AvgPool1D",
+    "AvgPool2D",
+    "AvgPool3D",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",
@@ -30,8 +36,14 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAveragePool",
     "Layer",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPool3D",
     "Parameter",
+    "Reshape",
+    "UpSample",
     "Views",
     "describe",
     "parse",
@@ -51,6 +63,15 @@ _CLASSES: dict[str, type[Layer]] = {
         Dense,
         Dropout,
         Flatten,
+        MaxPool1D,
+        MaxPool2D,
+        MaxPool3D,
+        AvgPool1D,
+        AvgPool2D,
+        AvgPool3D,
+        GlobalAveragePool,
+        UpSample,
+        Reshape,
     )
 }
 _SHORT = {"conv": "conv2d", "pool": "maxpool2d"}
