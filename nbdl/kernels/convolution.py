@@ -39,6 +39,7 @@ from nbdl.kernels.tile import (
 from nbdl.kernels.windows import correlate, fill_table, gather_pixels, layout, stage_channel
 
 PARTS = 8  # at most so many groups of samples have weight gradients of their own, which are then added up
+BEHIND = 64  # numbers behind a staged sample that the tile may read, though it uses none
 PART_SIZE = 1 << 18  # numbers that all of them may take together
 
 
@@ -94,13 +95,6 @@ def cuts(samples, pixels, maps, workers):
     return slices, max(1, min((wanted + slices - 1) // slices, maps // 14))
 
 
-@register_jitable
-def slice_of(number, slices, pixels):
-    """First and last pixel of a piece, which holds whole vectors."""
-    grains = (pixels + 31) // 32
-    return grains * number // slices * 32, min(pixels, grains * (number + 1) // slices * 32)
-
-
 def _tiled(y, x, w, b, stage, spec, activation):
     samples, channels, filters, groups = x.shape[0], w.shape[1], y.shape[1] // spec[9], spec[9]
     pixels, like = y.shape[2] * y.shape[3] * y.shape[4], y.dtype.type(1)
@@ -128,12 +122,11 @@ def _tiled(y, x, w, b, stage, spec, activation):
                 for c in range(channels):
                     stage_channel(room[c * channel : (c + 1) * channel], x[n, g * channels + c], fronts, place, spec[2])
             source = room.ctypes.data if staged else x[n, g * channels].ctypes.data
-            start, stop = slice_of(s, slices, pixels)
             f0, f1 = g * filters + filters * block // blocks, g * filters + filters * (block + 1) // blocks
-            correlate(
+            start, stop = correlate(
                 maps[n, f0].ctypes.data, pixels, source, w[f0].ctypes.data, f1 - f0, channels,
                 (w.shape[2], w.shape[3], w.shape[4]), (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2],
-                (y.shape[3], y.shape[4]), (spec[0] * plane, spec[1] * row), start, stop, like,
+                (y.shape[2], y.shape[3], y.shape[4]), (spec[0] * plane, spec[1] * row), s, slices, staged, like,
             )  # fmt: skip
             for f in range(f0, f1):
                 _finish(maps[n, f], start, stop, b[f] if b.size > 0 else like * 0, activation)
@@ -246,7 +239,7 @@ def _turn(turned, w, g, c, filters, spec):
 
 
 @register_jitable
-def _phases(y, target, source, turned, w, filters, first, lows, place, spec, part, parts, like):
+def _phases(y, target, source, turned, w, filters, first, lows, place, spec, part, parts, staged, like):
     """All cells of a group's channels from `first` on, phase after phase: `target` takes each phase's cells side by side.
 
     Part `part` of `parts` of every phase. Shape: target (channels, cells).
@@ -262,16 +255,15 @@ def _phases(y, target, source, turned, w, filters, first, lows, place, spec, par
         _, ny, jy, y0 = _axis(ry, w.shape[3], spec[1], spec[4], spec[7])
         _, nx, jx, x0 = _axis(rx, w.shape[4], spec[2], spec[5], spec[8])
         count, taps = depth * height * width, nz * ny * nx
-        start, stop = slice_of(part, parts, count)
         if taps == 0:
-            target[:, done + start : done + stop] = 0
-        elif stop > start:
+            target[:, done + count * part // parts : done + count * (part + 1) // parts] = 0
+        else:
             mine = turned + (weights + first * filters * taps) * size
             correlate(
                 target.ctypes.data + done * size, cells, source, mine, channels, filters,
                 (nz, ny, nx), (z0 - lows[0], y0 - lows[1], x0 - lows[2]),
                 (-(jz * spec[6] // spec[0]), -(jy * spec[7] // spec[1]), -(jx * spec[8] // spec[2])),
-                place, 1, (height, width), (place[1], place[2]), start, stop, like,
+                place, 1, (depth, height, width), (place[1], place[2]), part, parts, staged, like,
             )  # fmt: skip
         done += count
         weights += w.shape[1] * filters * taps
@@ -329,7 +321,7 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
                 target = spread[n].reshape(y.shape[1], cells)[mine]
             else:
                 target = maps[n, mine]
-            _phases(y, target, source, weights, w, filters, c0, lows, place, spec, s, slices, like)
+            _phases(y, target, source, weights, w, filters, c0, lows, place, spec, s, slices, staged, like)
     for part in prange(samples * y.shape[1]):
         n, c = part // y.shape[1], part % y.shape[1]
         if stepped:
@@ -584,8 +576,8 @@ def rooms(y, x, w, spec) -> dict[str, int]:
     staged, channel, *_ = layout(y, x, w, spec)
     back, channel_back, *_ = layout_transposed(x, y, w, spec)
     return {
-        "stage": x.shape[1] * channel if staged else 1,
-        "stage_back": y.shape[1] * channel_back if back else 1,
+        "stage": x.shape[1] * channel + BEHIND if staged else 1,
+        "stage_back": y.shape[1] * channel_back + BEHIND if back else 1,
         "spread": x.shape[1] * x.shape[2] * x.shape[3] * x.shape[4] if spec[0] * spec[1] * spec[2] > 1 else 1,
     }
 

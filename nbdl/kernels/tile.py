@@ -247,6 +247,61 @@ def outer_tile(typingctx, rows, vectors, a, a_row, a_col, b, b_row, depth, c, c_
     return signature, codegen
 
 
+@intrinsic
+def window_tile(
+    typingctx, rows, vectors, a, a_row, first, second, table, depth, c_first, c_second, c_row, left, right, scale, keep
+):
+    """C = scale A B + keep C, where row k of B stands `table[k]` elements behind `first` (and `second`): no panel needed.
+
+    `rows` rows and one or two vectors, of which `left` and `right` lanes count and go to `c_first` and `c_second`. All
+    lanes are read, whether they count or not.
+    """
+    element = _element(scale)
+    signature = types.void(*([types.intp] * 13), element, element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        rows, vectors, a, a_row, first, second, table, depth, c_first, c_second, c_row, left, right, scale, keep = (
+            arguments
+        )
+        a, first, second, c_first, c_second = (
+            builder.inttoptr(address, e.scalar.as_pointer()) for address in (a, first, second, c_first, c_second)
+        )
+        table = builder.inttoptr(table, e.i64.as_pointer())
+        sources, targets = (first, second), ((c_first, e.mask(left, 0)), (c_second, e.mask(right, 0)))
+        scales, keeps = e.splat(scale), e.splat(keep)
+        reads = e.splat(builder.fcmp_unordered("!=", keep, ir.Constant(e.scalar, 0.0)), targets[0][1].type)
+
+        def case(height, width):
+            def emit():
+                row_of = e.row_offsets(a_row, height)
+
+                def step(k, acc):
+                    offset, a_k = builder.load(e.at(table, k)), e.at(a, k)
+                    row = [e.load(e.at(sources[v], offset)) for v in range(width)]
+                    total = []
+                    for i in range(height):
+                        value = e.splat(builder.load(row_of(a_k, i)))
+                        total += [e.fma(value, row[v], acc[i * width + v]) for v in range(width)]
+                    return total
+
+                total = e.loop(e.index(0), depth, 1, [e.zero] * (height * width), step)
+                for i in range(height):
+                    for v in range(width):
+                        target, mask = targets[v]
+                        here = e.at(target, builder.mul(c_row, e.index(i)))
+                        old = e.load(here, builder.and_(mask, reads))
+                        e.store(e.fma(keeps, old, builder.fmul(scales, total[i * width + v])), here, mask)
+
+            return emit
+
+        cases = {h * 4 + v: case(h, v) for h in range(1, HEIGHT + 1) for v in range(1, VECTORS + 1)}
+        _switch(builder, builder.add(builder.mul(rows, e.index(4)), vectors), cases)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
 def _emit_lane_sums(e: _Emitter, vectors):
     """One vector whose lane i is the sum of the lanes of vectors[i]: neighbours are added until one vector is left."""
     vectors = list(vectors) + [e.zero] * (e.lanes - len(vectors))

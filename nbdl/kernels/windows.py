@@ -16,6 +16,7 @@ from nbdl.kernels.matmul import multiply_at
 from nbdl.kernels.shared import external, share
 from nbdl.kernels.tile import (
     DEPTH,
+    HEIGHT,
     MOST_PIECES,
     VECTORS,
     blend_rows,
@@ -25,7 +26,10 @@ from nbdl.kernels.tile import (
     stack_integers,
     stack_panel,
     vector_lanes,
+    window_tile,
 )
+
+GATHERING = 4.5  # what gathering a row of a panel costs, in rows of the product
 
 
 def _pixels_block(panel, pitch, source, first, count, height, width, plane_step, row_step, table, rows, like):
@@ -52,6 +56,75 @@ def _pixels_block(panel, pitch, source, first, count, height, width, plane_step,
 
 
 share("pixels", _pixels_block, 11, 1)
+
+
+def _lines_block(
+    y, y_row, source, w, w_row, filters, first, stop, height, width, plane_step, row_step, table, depth, scale, keep
+):
+    """The same product without a panel: the tile reads `depth` rows of windows where they are staged.
+
+    Vectors of pixels `first` to `stop`, counted line by line; those at the end of a line are not full.
+    """
+    lanes, size = vector_lanes(scale), element_bytes(scale)
+    each, tiles = (width + lanes - 1) // lanes, (filters + HEIGHT - 1) // HEIGHT
+    for v in range(first, stop, 2):
+        line, x = v // each, v % each * lanes
+        place = line // height * plane_step + line % height * row_step + x
+        at, left = line * width + x, min(lanes, width - x)
+        vectors, place_2, at_2, right = 1, place, at, 0
+        if v + 1 < stop:
+            line, x = (v + 1) // each, (v + 1) % each * lanes
+            place_2 = line // height * plane_step + line % height * row_step + x
+            vectors, at_2, right = 2, line * width + x, min(lanes, width - x)
+        i = 0
+        for t in range(tiles):
+            rows = (filters - i + tiles - t - 1) // (tiles - t)
+            window_tile(
+                rows, vectors, w + i * w_row * size, w_row, source + place * size, source + place_2 * size, table, depth,
+                y + (i * y_row + at) * size, y + (i * y_row + at_2) * size, y_row, left, right, scale, keep,
+            )  # fmt: skip
+            i += rows
+
+
+share("lines", _lines_block, 14, 2)
+
+
+def multiply_lines(
+    y, y_row, source, w, w_row, filters, first, stop, height, width, plane_step, row_step, table, depth, scale, keep
+):
+    """See `_lines_block`."""
+    raise NotImplementedError("for compiled kernels only")
+
+
+@overload(multiply_lines)
+def _multiply_lines(
+    y, y_row, source, w, w_row, filters, first, stop, height, width, plane_step, row_step, table, depth, scale, keep
+):
+    block = external("lines", scale)
+
+    def call(
+        y, y_row, source, w, w_row, filters, first, stop, height, width, plane_step, row_step, table, depth, scale, keep
+    ):
+        block(
+            y,
+            y_row,
+            source,
+            w,
+            w_row,
+            filters,
+            first,
+            stop,
+            height,
+            width,
+            plane_step,
+            row_step,
+            table,
+            depth,
+            scale,
+            keep,
+        )
+
+    return call
 
 
 def gather_pixels(panel, pitch, source, first, count, height, width, plane_step, row_step, table, rows, like):
@@ -141,26 +214,53 @@ def fill_table(table, start, count, taps, first, hop, place, step):
 
 
 @register_jitable
-def correlate(y, y_row, source, w, filters, channels, taps, first, hop, place, step, size, pitch, start, stop, like):
-    """Pixels `start` to `stop` of every filter's map: y[f, pixel] = sum over the windows' rows k of w[f, k] window[k, pixel].
+def reads_lines(width, filters, staged, like):
+    """Whether the tile had better read the staged input than a panel gathered from it.
 
-    Addresses y, source and w; `size` (height, width) of the map, `pitch` (plane, row) from a pixel to the next one
-    behind and below in the staged input.
+    A panel costs a handful of cycles a row and has no idle lanes at the ends of lines. Idle lanes are read as well, so
+    there must be something behind the last line: a staged input has room there.
     """
-    bytes_, width = element_bytes(like), VECTORS * vector_lanes(like)
+    lanes = vector_lanes(like)
+    whole = (width + lanes - 1) // lanes * lanes
+    return (staged or whole == width) and filters * whole <= (filters + GATHERING) * width
+
+
+@register_jitable
+def correlate(
+    y, y_row, source, w, filters, channels, taps, first, hop, place, step, size, pitch, piece, pieces, staged, like
+):
+    """A piece of every filter's map: y[f, pixel] = sum over the windows' rows k of w[f, k] window[k, pixel].
+
+    Addresses y, source and w; `size` (depth, height, width) of the map, `pitch` (plane, row) from a pixel to the next one
+    behind and below in the staged input. Gives the first pixel and the one behind the last.
+    """
+    bytes_, width, lanes = element_bytes(like), VECTORS * vector_lanes(like), vector_lanes(like)
     panel, table = stack_panel(like), stack_integers()
+    lines, pixels = size[0] * size[1], size[0] * size[1] * size[2]
+    direct = reads_lines(size[2], filters, staged, like)
+    # A piece holds whole lines or whole panels, so that no pixel is summed in another way than alone.
+    grain = size[2] if direct else width
+    grains = lines if direct else (pixels + width - 1) // width
+    start, stop = grains * piece // pieces * grain, min(pixels, grains * (piece + 1) // pieces * grain)
+    each = (size[2] + lanes - 1) // lanes
     rows = channels * taps[0] * taps[1] * taps[2]
     chunks = (rows + DEPTH - 1) // DEPTH
     for chunk in range(chunks):
         k0 = rows * chunk // chunks
-        depth = rows * (chunk + 1) // chunks - k0
+        depth, keep = rows * (chunk + 1) // chunks - k0, like * 0 if chunk == 0 else like
         fill_table(table, k0, depth, taps, first, hop, place, step)
+        if direct:
+            multiply_lines(
+                y, y_row, source, w + k0 * bytes_, rows, filters, start // size[2] * each, stop // size[2] * each,
+                size[1], size[2], pitch[0], pitch[1], table, depth, like, keep,
+            )  # fmt: skip
+            continue
         for p in range(start, stop, width):
             count = min(width, stop - p)
             gather_pixels(
-                panel, width, source, p, count, size[0], size[1], pitch[0], pitch[1], table, depth, like
+                panel, width, source, p, count, size[1], size[2], pitch[0], pitch[1], table, depth, like
             )  # fmt: skip
             multiply_at(
-                y + p * bytes_, y_row, w + k0 * bytes_, rows, 1, panel, width, filters, count, depth,
-                like, like * 0 if chunk == 0 else like,
+                y + p * bytes_, y_row, w + k0 * bytes_, rows, 1, panel, width, filters, count, depth, like, keep
             )  # fmt: skip
+    return start, stop
