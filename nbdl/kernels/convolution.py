@@ -21,7 +21,7 @@ from numba.extending import register_jitable
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, RELU, _forward_reference, activate
 from nbdl.kernels.blocks import a_thread_each, block_sum, threads_for
-from nbdl.kernels.matmul import multiply_at
+from nbdl.kernels.matmul import dot_at, multiply_at
 from nbdl.kernels.tile import (
     DEPTH,
     SIMD,
@@ -402,8 +402,7 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
     scale, keep = blend[0], blend[1]
     samples, groups, channels, filters = x.shape[0], spec[9], dw.shape[1], dw.shape[0] // spec[9]
     pixels, like = dz.shape[2] * dz.shape[3] * dz.shape[4], dw.dtype.type(1)
-    size, width, wide = element_bytes(like), VECTORS * vector_lanes(like), WIDE_PANEL * vector_lanes(like)
-    pitch = wide + vector_lanes(like)  # rows an odd number of cache lines apart do not drive each other out
+    size, lanes, width = element_bytes(like), vector_lanes(like), VECTORS * vector_lanes(like)
     staged, channel, plane, row, columns = layout(dz, x, dw, spec)
     place, fronts = (channel, plane, row, columns), (spec[3], spec[4], spec[5])
     taps = (dw.shape[2], dw.shape[3], dw.shape[4])
@@ -411,6 +410,11 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
     # The row behind the last tap is all ones: its products are the sums over dz, the gradient of the bias.
     count = partial.shape[0]
     pieces = max(1, min((threads() + count * groups - 1) // (count * groups), rows // 28))
+    # With vectors along the filters few filters leave lanes idle; then vectors along the pixels do better.
+    slim = 2 * filters <= lanes
+    wide = (DEPTH * (WIDE_PANEL + 1) // min(rows + 1, DEPTH) - 1 if slim else WIDE_PANEL) * lanes
+    wide = min(wide, (pixels + lanes - 1) // lanes * lanes)
+    pitch = (wide // lanes | 1) * lanes  # rows an odd number of cache lines apart do not drive each other out
     whole, bordered = channels * channel, stage.reshape(stage.size)
     if staged and pieces > 1:
         for part in prange(samples * x.shape[1]):
@@ -444,6 +448,23 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
                     if real < height:
                         for i in range(here):
                             put_number(windows, real * pitch + i, like)
+                    keeps = like * 0 if n == first and p == 0 else like
+                    if slim:
+                        errors_at = maps[n, g * filters].ctypes.data + p * size
+                        dot_at(
+                            sums + k * size,
+                            rows + 1,
+                            errors_at,
+                            pixels,
+                            windows,
+                            pitch,
+                            filters,
+                            height,
+                            here,
+                            like,
+                            keeps,
+                        )
+                        continue
                     for f in range(0, filters, width):
                         across = min(width, filters - f)
                         pack_panel_transposed(
@@ -451,9 +472,13 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
                         )
                         multiply_at(
                             sums + (k * filters + f) * size, filters, windows, pitch, 1, errors, width, height, across,
-                            here, like, like * 0 if n == first and p == 0 else like,
+                            here, like, keeps,
                         )  # fmt: skip
-    blocks = (rows + width - 1) // width
+    if slim:
+        for part in range(count):
+            source, target = partial[part].ctypes.data, dw.ctypes.data
+            blend_rows(target, rows, source, rows + 1, dw.shape[0], rows, scale, keep if part == 0 else like)
+    blocks = 0 if slim else (rows + width - 1) // width
     for block in prange(groups * blocks):  # the sums stand tap by tap: turn them, and add up the parts
         g, k, panel = block // blocks, block % blocks * width, stack_panel(like)
         across = min(width, rows - k)
@@ -466,6 +491,8 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
                 blend_rows(target, rows, panel, width, depth, across, scale, keep if part == 0 else like)
     for f in range(db.size):
         total, at = dw.dtype.type(0), (f // filters * (rows + 1) + rows) * filters + f % filters
+        if slim:
+            at = f * (rows + 1) + rows
         for part in range(count):
             total += partial[part, at]
         db[f] = scale * total + (keep * db[f] if keep != 0 else keep)

@@ -168,6 +168,21 @@ def _multiply_at(c, c_row, a, a_row, a_col, b, b_row, m, n, k, scale, keep):
     return call
 
 
+def dot_at(c, c_row, a, a_row, b, b_row, m, n, k, scale, keep):
+    """C = scale A transpose(B) + keep C from addresses and row strides, as sums along the rows of A and B."""
+    raise NotImplementedError("dot_at is for compiled kernels")
+
+
+@overload(dot_at)
+def _dot_at(c, c_row, a, a_row, b, b_row, m, n, k, scale, keep):
+    block = external("dot", scale)
+
+    def call(c, c_row, a, a_row, b, b_row, m, n, k, scale, keep):
+        block(a, a_row, 1, b, b_row, c, c_row, m, n, k, scale, keep)
+
+    return call
+
+
 @overload(multiply)
 def _multiply(c, a, b, scale, keep):
     if SIMD == "plain":
