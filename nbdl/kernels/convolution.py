@@ -412,6 +412,7 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
     pieces = max(1, min((threads() + count * groups - 1) // (count * groups), rows // 28))
     # With vectors along the filters few filters leave lanes idle; then vectors along the pixels do better.
     slim = 2 * filters <= lanes
+    together = not slim and filters <= 8 * width  # all errors are turned at once
     wide = (DEPTH * (WIDE_PANEL + 1) // min(rows + 1, DEPTH) - 1 if slim else WIDE_PANEL) * lanes
     wide = min(wide, (pixels + lanes - 1) // lanes * lanes)
     pitch = (wide // lanes | 1) * lanes  # rows an odd number of cache lines apart do not drive each other out
@@ -424,7 +425,7 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
     for task in prange(count * groups * pieces):
         part, g, cut = task // (groups * pieces), task // pieces % groups, task % pieces
         sums = partial[part, g * filters * (rows + 1) :].ctypes.data
-        windows, errors, table = stack_wide_panel(like), stack_panel(like), stack_integers()
+        windows, errors, table = stack_wide_panel(like), stack_wide_panel(like), stack_integers()
         k0, k1 = (rows + 1) * cut // pieces, (rows + 1) * (cut + 1) // pieces
         first = samples * part // count
         if staged and pieces == 1:
@@ -437,6 +438,10 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
             source = room.ctypes.data if staged else x[n, g * channels].ctypes.data
             for p in range(0, pixels, wide):
                 here = min(wide, pixels - p)
+                if together:
+                    for f in range(0, filters, width):
+                        errors_at, across = maps[n, g * filters + f].ctypes.data + p * size, min(width, filters - f)
+                        pack_panel_transposed(errors + f * wide * size, errors_at, pixels, here, across, like)
                 for k in range(k0, k1, DEPTH):
                     height = min(DEPTH, k1 - k)
                     real = min(height, rows - k)
@@ -452,27 +457,17 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
                     if slim:
                         errors_at = maps[n, g * filters].ctypes.data + p * size
                         dot_at(
-                            sums + k * size,
-                            rows + 1,
-                            errors_at,
-                            pixels,
-                            windows,
-                            pitch,
-                            filters,
-                            height,
-                            here,
-                            like,
-                            keeps,
-                        )
+                            sums + k * size, rows + 1, errors_at, pixels, windows, pitch, filters, height, here, like, keeps
+                        )  # fmt: skip
                         continue
                     for f in range(0, filters, width):
-                        across = min(width, filters - f)
-                        pack_panel_transposed(
-                            errors, maps[n, g * filters + f :].ctypes.data + p * size, pixels, here, across, like
-                        )
+                        across, turned = min(width, filters - f), f * wide if together else 0
+                        if not together:
+                            errors_at = maps[n, g * filters + f].ctypes.data + p * size
+                            pack_panel_transposed(errors, errors_at, pixels, here, across, like)
                         multiply_at(
-                            sums + (k * filters + f) * size, filters, windows, pitch, 1, errors, width, height, across,
-                            here, like, keeps,
+                            sums + (k * filters + f) * size, filters, windows, pitch, 1, errors + turned * size, width,
+                            height, across, here, like, keeps,
                         )  # fmt: skip
     if slim:
         for part in range(count):
