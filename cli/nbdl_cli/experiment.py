@@ -7,6 +7,7 @@ from nbdl.errors import NbdlError
 
 if TYPE_CHECKING:
     from nbdl import Budget, Data, Evaluation, Sequential, Training
+    from nbdl.layers import Layer
     from nbdl.losses import Loss
     from nbdl.zoo import Demo
     from nbdl_datasets import Dataset, Split
@@ -149,10 +150,24 @@ def batch_size(method: str | None, batch: str | None, default: int | str, n: int
     return size, name
 
 
+def flattened(layers: "list[Layer]", shape: tuple[int, ...]) -> "list[Layer]":
+    """The layers with a Flatten before each Dense that would otherwise meet maps."""
+    from nbdl.layers import Dense, Flatten
+
+    found: list[Layer] = []
+    for layer in layers:
+        if isinstance(layer, Dense) and len(shape) != 1:
+            found.append(Flatten())
+            shape = Flatten().out_shape(shape)
+        found.append(layer)
+        shape = layer.out_shape(shape)
+    return found
+
+
 def plan(wishes: Wishes, progress=None) -> Experiment:
     """Read the demo and the data, and settle everything that the user left open."""
     from nbdl import Budget, loss, optimizer
-    from nbdl.layers import Dense, Flatten, parse
+    from nbdl.layers import Dense, parse
     from nbdl.schedules import schedule
     from nbdl.zoo import demo as find
     from nbdl_datasets import load
@@ -174,10 +189,9 @@ def plan(wishes: Wishes, progress=None) -> Experiment:
     if cost.name == "binary_cross_entropy" and dataset.outputs != 2:
         raise NbdlError(f"binary_cross_entropy tells 2 classes apart; {dataset.name} has {dataset.outputs}.")
     layers = parse(wishes.layers or demo.layers)
-    if len(dataset.input_shape) != 1 and not isinstance(layers[0], Flatten):
-        layers.insert(0, Flatten())
     if wishes.layers is None or not (isinstance(layers[-1], Dense) and layers[-1] == Dense(outputs)):
         layers.append(Dense(outputs))
+    layers = flattened(layers, dataset.input_shape)
 
     schedule(wishes.schedule or demo.schedule, 1)
     if wishes.backend == "cuda":

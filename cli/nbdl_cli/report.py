@@ -49,11 +49,21 @@ def header(experiment: "Experiment") -> RenderableType:
     return Panel(Group(*parts, rows), title=f"nbdl train {demo.name}", title_align="left", border_style="cyan")
 
 
+def _sizes(value: Any) -> str:
+    return str(value) if isinstance(value, int) else "x".join(map(str, value))
+
+
 def describe_layer(layer: Any) -> str:
     """A layer in a few words."""
     kind = type(layer).__name__
+    then = f", {layer.activation}" if getattr(layer, "activation", "linear") != "linear" else ""
     if kind == "Dense":
-        return "Dense" if layer.activation == "linear" else f"Dense, {layer.activation}"
+        return f"Dense{then}"
+    if kind.startswith("Conv"):
+        step = f", step {_sizes(layer.strides)}" if layer.strides != 1 else ""
+        return f"{kind} {_sizes(layer.kernel_size)}{step}{then}"
+    if kind.startswith(("MaxPool", "AvgPool")):
+        return f"{kind} {_sizes(layer.size)}"
     if kind == "Dropout":
         return f"Dropout {layer.rate:g}"
     return layer.kind if kind == "Activation" else kind
@@ -126,9 +136,10 @@ def result_lines(result: "Result", experiment: "Experiment") -> Text:
 def mistakes(result: "Result", experiment: "Experiment", width: int, most: int = 12) -> RenderableType | None:
     """Test images that the network got wrong, the most confident mistakes first."""
     from nbdl_cli.drawing.image import ImageRow
+    from nbdl_cli.drawing.sample import PICTURED, picture
 
     data = experiment.dataset
-    if data.kind != "image" or result.accuracy is None or not len(data.test):
+    if data.kind not in PICTURED or result.accuracy is None or not len(data.test):
         return None
     targets = data.test.targets
     p = experiment.loss.probabilities(result.outputs)
@@ -137,8 +148,7 @@ def mistakes(result: "Result", experiment: "Experiment", width: int, most: int =
     if not len(wrong):
         return Text(" no mistakes on the test examples")
     wrong = wrong[(-p[wrong, said[wrong]]).argsort()][:most]
-    top = float(data.test.inputs.max()) or 1.0
-    images = [data.test.inputs[i].astype("float32") / top for i in wrong]
+    images = [picture(data.test.inputs[i], data.kind) for i in wrong]
     names = data.classes
     captions = [f"{names[said[i]]}? is {names[targets[i]]}" for i in wrong]
     return Group(Text(" mistakes, the surest first", style="bold"), ImageRow(images, captions))

@@ -11,14 +11,15 @@ from nbdl_datasets.download import Progress, cache_folder
 __all__ = ["Dataset", "Info", "Split", "cache_folder", "info", "load", "names"]
 
 BUNDLED = ("digits", "digits-writers")
-DOWNLOADED = ("mnist", "fashion-mnist")
+MADE = ("tones", "motion")
+DOWNLOADED = ("mnist", "fashion-mnist", "cifar10", "car-or-not", "spoken-digits")
 
 
 def names() -> list[str]:
     """All data sets that have a name."""
     from nbdl_datasets import generated
 
-    return [*BUNDLED, *generated.NAMES, *DOWNLOADED]
+    return [*BUNDLED, *generated.NAMES, *MADE, *DOWNLOADED]
 
 
 def _check(name: str) -> None:
@@ -58,6 +59,18 @@ def load(
         from nbdl_datasets import digits
 
         return digits.load(name, seed)
+    if name in MADE:
+        from nbdl_datasets import motion, tones
+
+        return (tones if name == "tones" else motion).load(seed)
+    if name == "spoken-digits":
+        from nbdl_datasets import speech
+
+        return speech.load(seed, progress, download)
+    if name in ("cifar10", "car-or-not"):
+        from nbdl_datasets import cifar10
+
+        return cifar10.load(name, seed, progress, download)
     if name in DOWNLOADED:
         from nbdl_datasets import mnist
 
@@ -76,6 +89,51 @@ def info(name: str) -> Info:
         text = "handwritten digits, 8 x 8 pixels"
         text += ", tested on people whose writing was never seen" if name == "digits-writers" else ""
         return Info(name, text, "classification", 5620, (8, 8), 10, "bundled", digits.CREDIT, None, True)
+    if name == "tones":
+        from nbdl_datasets import tones
+
+        shape: tuple[int, ...] = (1, tones.LENGTH)
+        samples, classes = tones.SAMPLES, len(tones.INSTRUMENTS)
+        return Info(
+            name, tones.SUMMARY, "classification", samples, shape, classes, "generated", "generated", None, True
+        )
+    if name == "motion":
+        from nbdl_datasets import motion
+
+        shape = (1, motion.FRAMES, motion.SIZE, motion.SIZE)
+        samples, classes = motion.SAMPLES, len(motion.WAYS)
+        return Info(
+            name, motion.SUMMARY, "classification", samples, shape, classes, "generated", "generated", None, True
+        )
+    if name == "spoken-digits":
+        from nbdl_datasets import speech
+
+        here = speech.find()
+        folder = str(here if here else cache_folder() / speech.FOLDER)
+        return Info(
+            name,
+            speech.SUMMARY,
+            "classification",
+            None,
+            speech.SHAPE,
+            10,
+            speech.ADDRESS,
+            speech.CREDIT,
+            folder,
+            bool(here),
+        )
+    if name in ("cifar10", "car-or-not"):
+        from nbdl_datasets import cifar10
+
+        photographs, classes = bool(cifar10.find()), 10 if name == "cifar10" else 2
+        address = cifar10.ADDRESSES[0] + cifar10.ARCHIVE
+        if name == "car-or-not" and not photographs:
+            address = "drawn here, unless cifar10 is on this machine"
+        present = photographs or name == "car-or-not"
+        return Info(
+            name, cifar10.SUMMARIES[name], "classification", None, (3, 32, 32), classes, address, cifar10.CREDIT,
+            cifar10.where(), present,
+        )  # fmt: skip
     if name in DOWNLOADED:
         from nbdl_datasets import mnist
 

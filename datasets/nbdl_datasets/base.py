@@ -25,8 +25,9 @@ class Split:
 class Dataset:
     """Three splits and what they mean. A network sees (inputs - offset) * scale, applied while a batch is gathered.
 
-    `task` is classification or regression; `kind` says how to draw a sample: image (height, width), points (two
-    numbers), curve (one number in, one out) or table.
+    `task` is classification or regression; `kind` says how to draw a sample: image (height, width) or (3, height,
+    width), video (1, frames, height, width), spectrogram (bands, frames), sound (1, samples), points (two numbers), curve
+    (one number in, one out) or table.
     """
 
     name: str

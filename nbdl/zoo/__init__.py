@@ -15,6 +15,14 @@ DEMOS = {
     "regression": "regression",
     "mnist-mlp": "mnist_mlp",
     "fashion-mlp": "fashion_mlp",
+    "digits-cnn": "digits_cnn",
+    "mnist-lenet": "mnist_lenet",
+    "fashion-lenet": "fashion_lenet",
+    "cifar10-cnn": "cifar10_cnn",
+    "car-or-not": "car_or_not",
+    "tones-cnn": "tones_cnn",
+    "spoken-digits-cnn": "spoken_digits_cnn",
+    "motion-cnn": "motion_cnn",
 }
 
 

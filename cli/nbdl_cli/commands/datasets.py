@@ -87,11 +87,12 @@ def show(name, count, label, seed, as_json):
         console.emit_json({**shown, "inputs": inputs, "targets": targets})
         return
     out.print(f" {data.name}: {data.summary}; {len(data.train)} + {len(data.validation)} + {len(data.test)} samples")
-    if data.kind == "image":
+    from nbdl_cli.drawing.sample import PICTURED, picture
+
+    if data.kind in PICTURED:
         from nbdl_cli.drawing.image import ImageRow
 
-        top = float(inputs.max()) or 1.0
-        out.print(ImageRow([i.astype("float32") / top for i in inputs], [data.classes[t] for t in targets]))
+        out.print(ImageRow([picture(i, data.kind) for i in inputs], [data.classes[t] for t in targets]))
         return
     from nbdl_cli.drawing.plot import LinePlot, Series
 
@@ -100,6 +101,10 @@ def show(name, count, label, seed, as_json):
         parts = [x[y == number] for number in range(data.outputs)]
         series = [Series(c, p[:, 0], p[:, 1], dots=True) for c, p in zip(data.classes, parts, strict=True)]
         out.print(LinePlot(series, title="training samples", x_label=data.features[0] if data.features else "x"))
+    elif data.kind == "sound":
+        for sound, target in zip(inputs[:3], targets, strict=False):
+            time = range(sound.shape[1])
+            out.print(LinePlot([Series(data.classes[target], time, sound[0])], title="one sound", x_label="sample"))
     elif data.kind == "curve":
         out.print(LinePlot([Series("samples", x[:, 0], y[:, 0], dots=True)], title="training samples"))
     else:
