@@ -3,7 +3,7 @@
     frame    w(i) s(hop n + i), w the Hann window 0.5 - 0.5 cos(2 pi i / size)
     power    |FFT(frame)|^2
     mel      2595 log10(1 + f / 700): equal steps sound equally far apart; each band weighs the powers with a triangle
-    picture  log10(1e-6 + band), less its mean
+    picture  log10(1e-6 + band), less its mean, its moments drawn out or together to a fixed number
 
 Source: Davis and Mermelstein, Comparison of parametric representations, 1980.
 """
@@ -23,15 +23,13 @@ def bands(rate: int) -> np.ndarray:
 
 
 def spectrogram(sound: np.ndarray, rate: int, frames: int) -> np.ndarray:
-    """A picture of `frames` moments, the sound in its middle. Shape: (BANDS, frames), float32"""
-    length = WINDOW + HOP * (frames - 1)
-    if len(sound) >= length:
-        start = (len(sound) - length) // 2
-        sound = sound[start : start + length]
-    else:
-        before = (length - len(sound)) // 2
-        sound = np.pad(sound, (before, length - len(sound) - before))
+    """A picture of `frames` moments: long and short sounds are brought to one length. Shape: (BANDS, frames), float32"""
+    sound = np.pad(sound, (0, max(0, WINDOW + HOP - len(sound))))
     pieces = np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::HOP]
     power = np.abs(np.fft.rfft(pieces * np.hanning(WINDOW + 1)[:-1], axis=1)) ** 2
     picture = np.log10(1e-6 + bands(rate) @ power.T)
+    moments = np.linspace(0, len(pieces) - 1, frames)
+    before = np.minimum(moments.astype(int), len(pieces) - 2)
+    share = moments - before
+    picture = picture[:, before] * (1 - share) + picture[:, before + 1] * share
     return (picture - picture.mean()).astype(np.float32)

@@ -15,7 +15,7 @@ from nbdl_datasets.base import Dataset, Split, cut
 from nbdl_datasets.download import Progress, cache_folder, folders
 from nbdl_datasets.spectrogram import BANDS, spectrogram
 
-RATE, FRAMES = 8000, 48
+RATE, FRAMES = 8000, 32
 FOLDER = "fsdd"
 ADDRESS = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/heads/master.zip"
 CREDIT = "Z. Jackson and others, Free Spoken Digit Dataset, CC BY-SA 4.0"

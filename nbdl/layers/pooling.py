@@ -40,7 +40,9 @@ class _Pool(Layer):
         sizes, strides, paddings = self._windows()
         return (*(1,) * first, *sizes, *(1,) * first, *strides, *(0,) * first, *paddings)
 
-    _kind = MAX
+    @property
+    def _kind(self) -> int:
+        return MAX
 
     def out_shape(self, shape: Shape) -> Shape:
         name = type(self).__name__
@@ -100,7 +102,7 @@ class _AvgPool(_Pool):
     count_include_pad: bool = False
 
     @property
-    def _kind(self):
+    def _kind(self) -> int:
         return AVERAGE_PADDED if self.count_include_pad else AVERAGE
 
 
