@@ -12,6 +12,7 @@ from nbdl.files import write_atomically
 from nbdl_benchmarks.cores import ALL
 
 PEERS = ("torch", "torch-by-hand", "jax", "jax-scan", "sklearn")
+NETS = ("mlp", "xor", "lenet", "cifar")
 
 
 @click.group()
@@ -55,22 +56,31 @@ def _keep(document: dict, json_file: str | None) -> None:
 @_rounds
 @_json
 @click.option(
+    "--net",
+    type=click.Choice([*NETS, "all"]),
+    default="all",
+    show_default=True,
+    help="Dense layers on MNIST's shape and on XOR, LeNet-5, or four convolutions on CIFAR-10's shape.",
+)
+@click.option(
     "--data",
-    type=click.Choice(["random", "mnist"]),
+    type=click.Choice(["random", "real"]),
     default="random",
     show_default=True,
-    help="Bytes none of which is special, or real pixels of which four in five are 0.",
+    help="Bytes none of which is special, or MNIST (four pixels in five are 0) and CIFAR-10.",
 )
 @click.option("--peers", default=",".join(PEERS), show_default=True, help="Those to time, comma-separated.")
-def training(threads: int, rounds: int, json_file: str | None, data: str, peers: str) -> None:
+def training(threads: int, rounds: int, json_file: str | None, net: str, data: str, peers: str) -> None:
     """A full training step: gather, forward, backward, update."""
-    from nbdl_benchmarks.training import PEERS, run
+    from nbdl_benchmarks.training import CASES, PEERS, run
 
     console, wanted = Console(highlight=False), [name for name in peers.split(",") if name]
     for name in wanted:
         if name not in PEERS:
             raise click.UsageError(f"peer {name!r} is unknown; choose from {', '.join(PEERS)}.")
-    _keep(run([n for n in wanted if _installed(console, n, PEERS[n][1])], threads, rounds, data, console), json_file)
+    installed = [name for name in wanted if _installed(console, name, PEERS[name][1])]
+    cases = [case for case in CASES if net in (case[0], "all")]
+    _keep(run(installed, threads, rounds, data, console, cases), json_file)
 
 
 @group.command()

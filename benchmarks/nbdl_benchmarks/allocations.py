@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from nbdl_benchmarks.peers.nbdl_mlp import build
+from nbdl_benchmarks.peers.nbdl_training import build
 
 STEPS = 1000
 

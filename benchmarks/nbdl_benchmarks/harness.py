@@ -147,7 +147,8 @@ def compare(
     """Start all contenders, hold their results against the first one's, and time them in turn.
 
     Each turn takes about `seconds`; `between` is called before every round. Raises NbdlError when after `warm_up` steps
-    a result is further than `tolerance` from the first contender's: to compare different computations is worthless.
+    a result is further than `tolerance`, as a share, from the first contender's: to compare different computations is
+    worthless.
     """
     with ExitStack() as running:
         running.enter_context(cores.claimed(threads))
@@ -180,9 +181,9 @@ def compare(
 def _agree(name: str, result: np.ndarray, first: np.ndarray, steps: int, tolerance: float) -> None:
     if result.shape != first.shape:
         raise NbdlError(f"{name} computes something else: {result.size} numbers, where the others have {first.size}.")
-    apart = float(np.abs(result - first).max())
+    apart = float(np.linalg.norm(result - first) / np.linalg.norm(first))
     if not apart <= tolerance:
-        raise NbdlError(f"{name} computes something else: after {steps} steps it is {apart:.1e} off.")
+        raise NbdlError(f"{name} computes something else: after {steps} steps it is off by {apart:.1e} of it.")
 
 
 def environment(threads: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ SHAPES = [  # m, k, n: a cube, and the products of MLP 784-128-10 forward and ba
 ]
 SECONDS = 0.05  # of one contender's turn
 WARM_UP = 20
-TOLERANCE = 1e-3  # of sums of up to 784 products of standard normals
+TOLERANCE = 1e-5  # of the product: sums of up to 784 products of standard normals
 
 
 def run(

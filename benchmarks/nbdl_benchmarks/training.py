@@ -8,17 +8,25 @@ from rich.console import Console
 
 from nbdl_benchmarks.harness import compare, environment
 from nbdl_benchmarks.report import draw, machine
+from nbdl_benchmarks.work import NETS
 
-CASES = [("mlp", 1), ("mlp", 32), ("mlp", 128), ("xor", 1)]
+CASES = [
+    ("mlp", 1),
+    ("mlp", 32),
+    ("mlp", 128),
+    ("xor", 1),
+    ("lenet", 1),
+    ("lenet", 32),
+    ("lenet", 128),
+    ("cifar", 32),
+]
 SECONDS = 0.15  # of one contender's turn
-CHECKED = 20  # steps after which all contenders must hold the same weights
-TOLERANCE = 1e-5  # the peers are within 1e-7; the same samples in another order are 1e-4 off
 PEERS = {  # name of --peers: builder, and the library that it needs
-    "torch": ("torch_mlp:build", "torch"),
-    "torch-by-hand": ("torch_mlp:build_manual", "torch"),
-    "jax": ("jax_mlp:build", "jax"),
-    "jax-scan": ("jax_mlp:build_scan", "jax"),
-    "sklearn": ("sklearn_mlp:build", "sklearn"),
+    "torch": ("torch_training:build", "torch"),
+    "torch-by-hand": ("torch_training:build_manual", "torch"),
+    "jax": ("jax_training:build", "jax"),
+    "jax-scan": ("jax_training:build_scan", "jax"),
+    "sklearn": ("sklearn_training:build", "sklearn"),
 }
 
 
@@ -39,16 +47,15 @@ def run(
     }
     machine(console, document["environment"])
     for net, batch in cases:
-        builders = ["nbdl_mlp:build", *(PEERS[p][0] for p in peers if not (p == "sklearn" and net == "xor"))]
+        builders = ["nbdl_training:build", *(PEERS[p][0] for p in peers if p != "sklearn" or net == "mlp")]
         comparison = compare(
             [(f"nbdl_benchmarks.peers.{builder}", (net, batch, data)) for builder in builders],
             threads=threads,
             rounds=rounds,
             seconds=SECONDS,
-            warm_up=CHECKED,
-            tolerance=TOLERANCE,
+            warm_up=NETS[net].checked,
+            tolerance=NETS[net].tolerance,
         )
-        title = f"MLP 784-128-10, batch {batch}, {data} data" if net == "mlp" else f"MLP 2-8-1 on XOR, batch {batch}"
-        draw(console, title, comparison)
+        draw(console, f"{NETS[net].title}, batch {batch}" + (f", {data} data" if net != "xor" else ""), comparison)
         document["cases"].append({"net": net, "batch": batch, **asdict(comparison)})
     return document

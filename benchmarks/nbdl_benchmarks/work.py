@@ -2,53 +2,110 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from nbdl.layers import Layer, parse
+from nbdl.model import Sequential
 from nbdl.training import shuffles
 
 RATE = 0.01
-SIZES = {"mlp": (784, 128, 10), "xor": (2, 8, 1)}
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network, described once: every peer builds its own from these layers. All train by plain SGD."""
+
+    title: str
+    shape: tuple[int, ...]  # of one sample, channels first
+    text: str  # the layers as nbdl.layers.parse reads them
+    loss: str = "softmax_cross_entropy"
+    dataset: str = "mnist"  # whose real samples it can train on
+    samples: int = 54_000  # of the random ones
+    checked: int = 20  # steps after which all contenders must have changed the weights by the same
+    tolerance: float = 1e-4  # of that change; a learning rate that is 5 % off changes it by 5e-2 or more
+
+    @property
+    def layers(self) -> list[Layer]:
+        return parse(self.text)
+
+
+# The peers of the dense networks agree to 2e-6. Where two cells of a pooling window are almost equal, rounding decides
+# which of them gets the gradient, and from there two right computations drift apart (float32 from float64 as well): so
+# convolutions are held to fewer steps.
+NETS = {
+    "mlp": Net("MLP 784-128-10", (784,), "128,relu,10"),
+    "xor": Net("MLP 2-8-1 on XOR", (2,), "8,tanh,1", "binary_cross_entropy"),
+    "lenet": Net(
+        "LeNet-5",
+        (1, 28, 28),
+        "conv2d:6:5:padding=2,relu,maxpool2d:2,conv2d:16:5,relu,maxpool2d:2,flatten,120,relu,84,relu,10",
+        checked=3,
+        tolerance=2e-2,
+    ),
+    "cifar": Net(
+        "4-conv CIFAR net",
+        (3, 32, 32),
+        "conv2d:32:3:padding=same,relu,conv2d:32:3:padding=same,relu,maxpool2d:2,"
+        "conv2d:64:3:padding=same,relu,conv2d:64:3:padding=same,relu,maxpool2d:2,flatten,128,relu,10",
+        dataset="cifar10",
+        samples=4096,
+        checked=3,
+        tolerance=2e-2,
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Work:
-    """MLP 784-128-10 with ReLU and softmax cross-entropy, or 2-8-1 with tanh and binary cross-entropy; plain SGD."""
+    """One network and the samples that it learns from, a batch at a time."""
 
-    net: str
+    net: Net
     batch: int
-    inputs: np.ndarray  # (n, features): bytes for the MLP, float32 for XOR
+    inputs: np.ndarray  # (n, *shape): bytes for pictures, float32 for XOR
     targets: np.ndarray  # (n) int64, or (n, 1) float32 for XOR
     scale: float
 
     @property
+    def classifies(self) -> bool:
+        """Whether targets are class numbers: else they are the 0 and 1 of one output."""
+        return self.net.loss == "softmax_cross_entropy"
+
+    @cached_property
     def weights(self) -> list[np.ndarray]:
-        """First weights w1 (in, hidden), b1, w2 (hidden, out), b2: the same for every contender."""
-        inputs, hidden, outputs = SIZES[self.net]
-        random = np.random.default_rng(5)
-        w1 = random.standard_normal((inputs, hidden)) * np.sqrt(2 / inputs)
-        w2 = random.standard_normal((hidden, outputs)) * np.sqrt(1 / hidden)
-        return [a.astype(np.float32) for a in (w1, np.zeros(hidden), w2, np.zeros(outputs))]
+        """First weights and biases of all layers in order, the same for every contender.
+
+        A dense layer's are (inputs, units), a convolution's (filters, channels, height, width).
+        """
+        parameters = Sequential(self.net.layers, self.net.shape, seed=5).parameters
+        return [parameters[name].copy() for name in parameters]
+
+    def changes(self, weights: list[np.ndarray]) -> list[np.ndarray]:
+        """How far the steps have moved the weights: what contenders are compared by."""
+        return [w - first for w, first in zip(weights, self.weights, strict=True)]
 
     def orders(self) -> Iterator[np.ndarray]:
         """The shuffle of every epoch, as nbdl draws it with seed 0."""
         return shuffles(len(self.inputs), 0)
 
 
-def make(net: str, batch: int, data: str) -> Work:
-    """The work on `mnist` (real pixels, four in five are 0) or on `random` bytes (none is special)."""
-    if net == "xor":
+def make(name: str, batch: int, data: str) -> Work:
+    """The work on `real` pixels (four in five of MNIST's are 0) or on `random` bytes (none is special)."""
+    net = NETS[name]
+    if name == "xor":
         corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
         return Work(net, batch, corners, np.array([[0], [1], [1], [0]], np.float32), 1.0)
-    if data == "mnist":
+    if data == "real":
         from nbdl_datasets import load
 
-        found = load("mnist", download=False)
-        inputs, targets = found.train.inputs.reshape(-1, 784), found.train.targets
+        found = load(net.dataset, download=False)
+        inputs, targets = found.train.inputs.reshape(-1, *net.shape), found.train.targets
     else:
         random = np.random.default_rng(0)
-        inputs, targets = random.integers(0, 256, (54_000, 784)).astype(np.uint8), random.integers(0, 10, 54_000)
+        inputs = random.integers(0, 256, (net.samples, *net.shape), np.uint8)
+        targets = random.integers(0, 10, net.samples)
     whole = len(inputs) - len(inputs) % batch  # nobody has to deal with a short last batch
     return Work(net, batch, inputs[:whole], targets[:whole], 1 / 255)
 

@@ -64,20 +64,20 @@ def failing_later() -> Contender:
 
 def faster_rate(net: str, batch: int, data: str) -> Contender:
     """nbdl with a learning rate 5 % too high."""
-    from nbdl_benchmarks.peers import nbdl_mlp
+    from nbdl_benchmarks.peers import nbdl_training
 
-    nbdl_mlp.RATE *= 1.05
-    return nbdl_mlp.build(net, batch, data)
+    nbdl_training.RATE *= 1.05
+    return nbdl_training.build(net, batch, data)
 
 
 def reordered(net: str, batch: int, data: str) -> Contender:
     """nbdl on the same samples in another order."""
     from nbdl_benchmarks import work
-    from nbdl_benchmarks.peers import nbdl_mlp
+    from nbdl_benchmarks.peers import nbdl_training
 
     def backwards(*arguments):
         made = work.make(*arguments)
-        return work.Work(net, batch, made.inputs[::-1].copy(), made.targets[::-1].copy(), made.scale)
+        return work.Work(made.net, batch, made.inputs[::-1].copy(), made.targets[::-1].copy(), made.scale)
 
-    nbdl_mlp.make = backwards
-    return nbdl_mlp.build(net, batch, data)
+    nbdl_training.make = backwards
+    return nbdl_training.build(net, batch, data)

@@ -14,7 +14,8 @@ from rich.console import Console
 from nbdl.errors import NbdlError
 from nbdl_benchmarks import allocations, kernels, training
 from nbdl_benchmarks.harness import compare
-from nbdl_benchmarks.peers.nbdl_mlp import build
+from nbdl_benchmarks.peers.nbdl_training import build
+from nbdl_benchmarks.work import NETS
 
 XOR = ("xor", 1, "random")
 
@@ -26,27 +27,32 @@ def benchmark(*arguments, code="from nbdl_benchmarks.__main__ import main; main(
 
 def agree(*builders, work=XOR):
     return compare(
-        [("nbdl_benchmarks.peers.nbdl_mlp:build", work), *((builder, work) for builder in builders)],
+        [("nbdl_benchmarks.peers.nbdl_training:build", work), *((builder, work) for builder in builders)],
         threads=1,
         rounds=1,
         seconds=0.001,
-        warm_up=training.CHECKED,
-        tolerance=training.TOLERANCE,
+        warm_up=NETS[work[0]].checked,
+        tolerance=NETS[work[0]].tolerance,
     )
 
 
-@pytest.mark.parametrize("work", [XOR, ("mlp", 32, "random")], ids=["xor", "mlp"])
+@pytest.mark.parametrize(
+    "work", [XOR, ("mlp", 32, "random"), ("lenet", 1, "random"), ("lenet", 8, "random"), ("cifar", 2, "random")]
+)
 @pytest.mark.parametrize("peer", training.PEERS)
 def test_a_peer_does_the_same_steps_as_nbdl(peer, work):
     builder, library = training.PEERS[peer]
+    if library == "sklearn" and work[0] in ("lenet", "cifar"):
+        pytest.skip("scikit-learn has no convolutions")
     pytest.importorskip(library)
     assert len(agree(f"nbdl_benchmarks.peers.{builder}", work=work).timings) == 2
 
 
+@pytest.mark.parametrize("work", [XOR, ("lenet", 8, "random")], ids=["xor", "lenet"])
 @pytest.mark.parametrize("wrong", ["faster_rate", "reordered"])
-def test_other_steps_are_found_out(wrong):
-    with pytest.raises(NbdlError, match="nbdl computes something else: after 20 steps"):
-        agree(f"contenders:{wrong}")
+def test_other_steps_are_found_out(wrong, work):
+    with pytest.raises(NbdlError, match="nbdl computes something else: after"):
+        agree(f"contenders:{wrong}", work=work)
 
 
 def test_training_writes_all_its_numbers(tmp_path):
@@ -107,7 +113,7 @@ def test_wrong_usage_is_refused_before_any_work(arguments, words):
 def test_missing_data_ends_with_where_to_put_it(tmp_path, monkeypatch):
     monkeypatch.setenv("NBDL_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("NBDL_CACHE_DIR", str(tmp_path))
-    done = benchmark("training", "--peers", "", "--data", "mnist", "--rounds", "1")
+    done = benchmark("training", "--peers", "", "--data", "real", "--rounds", "1")
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and "mnist" in done.stderr and "Traceback" not in done.stderr
 

@@ -4,17 +4,18 @@ import numpy as np
 import sklearn
 from sklearn.neural_network import MLPClassifier
 
+import nbdl
 from nbdl_benchmarks.harness import Contender
 from nbdl_benchmarks.work import RATE, Batches, make
 
 
 def build(net: str, batch: int, data: str) -> Contender:
+    """One hidden layer: that much it can express of the networks here."""
     work = make(net, batch, data)
-    hidden = work.weights[0].shape[1]
+    hidden, outputs = (layer for layer in work.net.layers if isinstance(layer, nbdl.Dense))
     settings = {"solver": "sgd", "alpha": 0, "momentum": 0, "learning_rate_init": RATE, "batch_size": work.batch}
-    activation = "relu" if work.net == "mlp" else "tanh"
-    model = MLPClassifier((hidden,), activation=activation, shuffle=False, **settings)
-    classes = np.arange(10 if work.net == "mlp" else 2)
+    model = MLPClassifier((hidden.units,), activation=hidden.activation, shuffle=False, **settings)
+    classes = np.arange(max(2, outputs.units))
     targets = work.targets.reshape(-1).astype(np.int64)
     first = np.arange(work.batch)
     model.partial_fit(work.inputs[first].astype(np.float32) * work.scale, targets[first], classes=classes)
@@ -28,7 +29,7 @@ def build(net: str, batch: int, data: str) -> Contender:
             rows = order[start:stop]
             model.partial_fit(work.inputs[rows].astype(np.float32) * np.float32(work.scale), targets[rows])
 
-    def weights():
-        return [model.coefs_[0], model.intercepts_[0], model.coefs_[1], model.intercepts_[1]]
+    def changes():
+        return work.changes([model.coefs_[0], model.intercepts_[0], model.coefs_[1], model.intercepts_[1]])
 
-    return Contender("scikit-learn", sklearn.__version__, run, weights)
+    return Contender("scikit-learn", sklearn.__version__, run, changes)

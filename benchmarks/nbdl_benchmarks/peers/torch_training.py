@@ -1,0 +1,107 @@
+"""PyTorch, eager: the plain loop of torch.optim.SGD is faster on so few parameters than `foreach` and `fused`.
+
+Bytes are made float32 beforehand, which takes four times the memory and saves a conversion a batch. Pictures take whichever
+way of PyTorch's is the fastest: oneDNN with the channels last in memory, and one at a time its own kernels.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+import nbdl
+from nbdl.layers import Layer
+from nbdl_benchmarks.harness import Contender
+from nbdl_benchmarks.work import RATE, Batches, Work, make
+
+ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
+
+
+def build(net: str, batch: int, data: str) -> Contender:
+    """torch.optim.SGD, as most users write it."""
+    work = make(net, batch, data)
+    model, cost, take = _parts(work)
+    optimizer = torch.optim.SGD(model.parameters(), lr=RATE, foreach=False)
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            x, t = take()
+            optimizer.zero_grad(set_to_none=True)
+            cost(model(x), t).backward()
+            optimizer.step()
+
+    return Contender("torch", torch.__version__, run, lambda: work.changes(weights(model)))
+
+
+def build_manual(net: str, batch: int, data: str) -> Contender:
+    """The update written by hand, as in the JAX step: no optimizer object, no .grad fields."""
+    work = make(net, batch, data)
+    model, cost, take = _parts(work)
+    parameters = list(model.parameters())
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            x, t = take()
+            gradients = torch.autograd.grad(cost(model(x), t), parameters)
+            with torch.no_grad():
+                for w, g in zip(parameters, gradients, strict=True):
+                    w.add_(g, alpha=-RATE)
+
+    return Contender("torch by hand", torch.__version__, run, lambda: work.changes(weights(model)))
+
+
+def module(layers: list[Layer], shape: tuple[int, ...], first: list[np.ndarray]) -> Any:
+    """The same network in PyTorch, with these first weights."""
+    model = torch.nn.Sequential(*_modules(layers, shape))
+    with torch.no_grad():
+        for parameter, values in zip(model.parameters(), first, strict=True):
+            parameter.copy_(torch.from_numpy(values.T if values.ndim == 2 else values))
+    return model
+
+
+def weights(model: Any) -> list[np.ndarray]:
+    """Weights and biases in nbdl's order: (inputs, units) of a dense layer, all others as they are."""
+    arrays = [parameter.detach().numpy() for parameter in model.parameters()]
+    return [array.T if array.ndim == 2 else array for array in arrays]
+
+
+def _modules(layers: list[Layer], shape: tuple[int, ...]) -> Iterator[torch.nn.Module]:
+    for layer in layers:
+        match layer:
+            case nbdl.Dense():
+                yield torch.nn.Linear(shape[0], layer.units)
+            case nbdl.Conv2D():
+                yield torch.nn.Conv2d(shape[0], layer.filters, layer.kernel_size, layer.strides, layer.padding)
+            case nbdl.MaxPool2D():
+                yield torch.nn.MaxPool2d(layer.size)
+            case nbdl.Dropout():
+                yield torch.nn.Dropout(layer.rate)
+            case nbdl.Flatten():
+                yield torch.nn.Flatten()
+            case _:
+                raise NotImplementedError(layer)
+        activation = getattr(layer, "activation", "linear")
+        if activation != "linear":
+            yield ACTIVATIONS[activation]()
+        shape = layer.out_shape(shape)
+
+
+def _parts(work: Work):
+    model = module(work.net.layers, work.net.shape, work.weights)
+    inputs, targets = torch.from_numpy(work.inputs).to(torch.float32).mul_(work.scale), torch.from_numpy(work.targets)
+    functional = torch.nn.functional
+    cost = functional.cross_entropy if work.classifies else functional.binary_cross_entropy_with_logits
+    if len(work.net.shape) == 3:
+        if work.batch == 1:
+            torch.backends.mkldnn.set_flags(False)
+        else:
+            inputs, model = inputs.to(memory_format=torch.channels_last), model.to(memory_format=torch.channels_last)
+    batches = Batches(work, torch.from_numpy)
+
+    def take():
+        order, start, stop = next(batches)
+        rows = order[start:stop]
+        return inputs.index_select(0, rows), targets.index_select(0, rows)
+
+    return model, cost, take
