@@ -18,6 +18,7 @@ COMMANDS = {
     "models": "List the demo models.",
     "explain": "Every kernel call of a training step, with its cost.",
     "gradcheck": "Hold backpropagation against measured slopes.",
+    "convolve": "One small convolution by hand, window by window.",
     "datasets": "List, show and download data.",
     "bench": "Time every kernel of a training step on this machine.",
     "doctor": "What this machine has: cores, SIMD, GPU, peak, folders.",
