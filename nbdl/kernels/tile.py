@@ -405,6 +405,85 @@ def blend_rows(typingctx, target, target_row, source, source_row, rows, columns,
 
 
 @intrinsic
+def split_rows(typingctx, evens, odds, target_row, source, source_row, rows, columns, like):
+    """evens[i, j] = source[i, 2 j] and odds[i, j] = source[i, 2 j + 1], for `columns` numbers in each row of source."""
+    element = _element(like)
+    signature = types.void(*([types.intp] * 7), element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        evens, odds, target_row, source, source_row, rows, columns, _ = arguments
+        evens, odds, source = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (evens, odds, source))
+        kind = ir.VectorType(e.i32, e.lanes)
+        even, odd = (ir.Constant(kind, [2 * lane + first for lane in range(e.lanes)]) for first in (0, 1))
+
+        def row(i, _):
+            theirs, ours = e.at(source, builder.mul(source_row, i)), builder.mul(target_row, i)
+
+            def vectors(j, _):
+                left = builder.sub(columns, j)
+                near = e.load(e.at(theirs, j), e.mask(left, 0))
+                far = e.load(e.at(theirs, builder.add(j, e.index(e.lanes))), e.mask(left, 1))
+                at = builder.add(ours, builder.ashr(j, e.index(1)))
+                for target, order, more in ((evens, even, 1), (odds, odd, 0)):
+                    mask = e.mask(builder.ashr(builder.add(left, e.index(more)), e.index(1)), 0)
+                    e.store(builder.shuffle_vector(near, far, order), e.at(target, at), mask)
+                return []
+
+            e.loop(e.index(0), columns, 2 * e.lanes, [], vectors)
+            return []
+
+        e.loop(e.index(0), rows, 1, [], row)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def merge_rows(typingctx, target, target_row, evens, even_row, odds, odd_row, rows, columns, like):
+    """target[i, 2 j] = evens[i, j] and target[i, 2 j + 1] = odds[i, j], for `columns` numbers in each row of target."""
+    element = _element(like)
+    signature = types.void(*([types.intp] * 8), element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        target, target_row, evens, even_row, odds, odd_row, rows, columns, _ = arguments
+        target, evens, odds = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (target, evens, odds))
+        kind, half = ir.VectorType(e.i32, e.lanes), e.lanes // 2
+        low, high = (
+            ir.Constant(kind, [first + lane // 2 + lane % 2 * e.lanes for lane in range(e.lanes)])
+            for first in (0, half)
+        )
+
+        def row(i, _):
+            ours = e.at(target, builder.mul(target_row, i))
+            left_row, right_row = (e.at(a, builder.mul(b, i)) for a, b in ((evens, even_row), (odds, odd_row)))
+
+            def vectors(j, _):
+                left, q = builder.sub(columns, j), builder.ashr(j, e.index(1))
+                even_mask = e.mask(builder.ashr(builder.add(left, e.index(1)), e.index(1)), 0)
+                near, far = (
+                    e.load(e.at(left_row, q), even_mask),
+                    e.load(e.at(right_row, q), e.mask(builder.ashr(left, e.index(1)), 0)),
+                )
+                e.store(builder.shuffle_vector(near, far, low), e.at(ours, j), e.mask(left, 0))
+                e.store(
+                    builder.shuffle_vector(near, far, high),
+                    e.at(ours, builder.add(j, e.index(e.lanes))),
+                    e.mask(left, 1),
+                )
+                return []
+
+            e.loop(e.index(0), columns, 2 * e.lanes, [], vectors)
+            return []
+
+        e.loop(e.index(0), rows, 1, [], row)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def pack_panel(typingctx, panel, b, b_row, depth, columns, like):
     """Copy `depth` rows of `columns` columns of B into rows of VECTORS whole vectors, zeros behind the last column."""
     element = _element(like)
@@ -522,6 +601,17 @@ def put(typingctx, address, index, value):
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def get(typingctx, address, index):
+    """integers[index]."""
+
+    def codegen(context, builder, signature, arguments):
+        address, index = arguments
+        return builder.load(builder.gep(builder.inttoptr(address, index.type.as_pointer()), [index]))
+
+    return types.intp(types.intp, types.intp), codegen
 
 
 @intrinsic
