@@ -221,10 +221,10 @@ def layout_transposed(y, x, w, spec):
     low_x, width = _lowest(2, w, spec), (y.shape[4] + spec[2] - 1) // spec[2] + (spec[2] - 1 + spec[5]) // spec[2]
     depth, height, width = depth - low, height - low_y, width - low_x
     there = x.shape[2] * x.shape[3] * x.shape[4]
-    bare = low == low_y == low_x == 0 and not (x.shape[1] > FEW and crowded(there, x.itemsize))
+    bare = low == low_y == low_x == 0 and not (x.shape[1] > FEW and crowded(there))
     if bare and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
         return False, x.shape[2] * x.shape[3] * x.shape[4], x.shape[3] * x.shape[4], x.shape[4]
-    return True, roomy(depth * height * width, x.itemsize), height * width, width
+    return True, roomy(depth * height * width), height * width, width
 
 
 @register_jitable

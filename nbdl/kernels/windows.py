@@ -145,15 +145,15 @@ def _gather_pixels(panel, pitch, source, first, count, height, width, plane_step
 
 
 @register_jitable
-def crowded(channel, itemsize):
+def crowded(channel):
     """Whether channels so many elements apart share so few sets of the first-level cache that they drive each other out."""
-    return channel * itemsize % 512 == 0
+    return channel % 128 == 0
 
 
 @register_jitable
-def roomy(channel, itemsize):
+def roomy(channel):
     """The next distance between staged channels that is not crowded."""
-    return channel + 64 // itemsize if crowded(channel, itemsize) else channel
+    return channel + 16 if crowded(channel) else channel
 
 
 @register_jitable
@@ -166,12 +166,12 @@ def layout(y, x, w, spec):
     height = (y.shape[3] - 1) * spec[1] + (w.shape[3] - 1) * spec[7] + 1
     width = (y.shape[4] - 1) * spec[2] + (w.shape[4] - 1) * spec[8] + 1
     bare = spec[2] == 1 and spec[3] + spec[4] + spec[5] == 0
-    bare = bare and not (x.shape[1] > FEW and crowded(x.shape[2] * x.shape[3] * x.shape[4], x.itemsize))
+    bare = bare and not (x.shape[1] > FEW and crowded(x.shape[2] * x.shape[3] * x.shape[4]))
     if bare and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
         return False, x.shape[2] * x.shape[3] * x.shape[4], x.shape[3] * x.shape[4], x.shape[4], x.shape[4]
     columns = (width + spec[2] - 1) // spec[2]
     row = spec[2] * columns
-    return True, roomy(depth * height * row, x.itemsize), height * row, row, columns
+    return True, roomy(depth * height * row), height * row, row, columns
 
 
 @register_jitable
