@@ -22,6 +22,7 @@ from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, RELU, _forward_reference, activate
 from nbdl.kernels.blocks import a_thread_each, block_sum, threads_for
 from nbdl.kernels.matmul import dot_at, multiply_at
+from nbdl.kernels.pairs import merge_rows
 from nbdl.kernels.tile import (
     DEPTH,
     SIMD,
@@ -30,7 +31,6 @@ from nbdl.kernels.tile import (
     blend_rows,
     element_bytes,
     get,
-    merge_rows,
     pack_panel_transposed,
     put,
     put_number,

@@ -13,6 +13,7 @@ Everything is three-dimensional (depth, height, width); a picture has depth 1, a
 from numba.extending import overload, register_jitable
 
 from nbdl.kernels.matmul import multiply_at
+from nbdl.kernels.pairs import split_rows
 from nbdl.kernels.shared import external, share
 from nbdl.kernels.tile import (
     DEPTH,
@@ -23,7 +24,6 @@ from nbdl.kernels.tile import (
     element_bytes,
     gather_rows,
     put,
-    split_rows,
     stack_integers,
     stack_panel,
     vector_lanes,
