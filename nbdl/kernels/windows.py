@@ -17,6 +17,7 @@ from nbdl.kernels.pairs import split_rows
 from nbdl.kernels.shared import external, share
 from nbdl.kernels.tile import (
     DEPTH,
+    FEW_ROWS,
     HEIGHT,
     MOST_PIECES,
     VECTORS,
@@ -67,25 +68,27 @@ def _lines_block(
 
     Vectors of pixels `first` to `stop`, counted line by line; those at the end of a line are not full.
     """
-    lanes, size = vector_lanes(scale), element_bytes(scale)
+    lanes, size, spots = vector_lanes(scale), element_bytes(scale), stack_integers()
     each, tiles = (width + lanes - 1) // lanes, (filters + HEIGHT - 1) // HEIGHT
-    for v in range(first, stop, 2):
-        line, x = v // each, v % each * lanes
-        place = line // height * plane_step + line % height * row_step + x
-        at, left = line * width + x, min(lanes, width - x)
-        vectors, place_2, at_2, right = 1, place, at, 0
-        if v + 1 < stop:
-            line, x = (v + 1) // each, (v + 1) % each * lanes
-            place_2 = line // height * plane_step + line % height * row_step + x
-            vectors, at_2, right = 2, line * width + x, min(lanes, width - x)
+    # A row of B is two loads where it crosses a cache line: few rows of A need more vectors to be worth them.
+    most = 4 if filters <= FEW_ROWS else 2
+    v = first
+    while v < stop:
+        vectors = most if v + most <= stop else 2 if v + 2 <= stop else 1
+        for i in range(vectors):
+            line, x = (v + i) // each, (v + i) % each * lanes
+            put(spots, 3 * i, line // height * plane_step + line % height * row_step + x)
+            put(spots, 3 * i + 1, line * width + x)
+            put(spots, 3 * i + 2, min(lanes, width - x))
         i = 0
         for t in range(tiles):
             rows = (filters - i + tiles - t - 1) // (tiles - t)
             window_tile(
-                rows, vectors, w + i * w_row * size, w_row, source + place * size, source + place_2 * size, table, depth,
-                y + (i * y_row + at) * size, y + (i * y_row + at_2) * size, y_row, left, right, scale, keep,
+                rows, vectors, w + i * w_row * size, w_row, source, table, depth, y + i * y_row * size, y_row, spots,
+                scale, keep,
             )  # fmt: skip
             i += rows
+        v += vectors
 
 
 share("lines", _lines_block, 14, 2)
