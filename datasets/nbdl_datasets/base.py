@@ -77,6 +77,7 @@ def cut(samples: Split, shares: tuple[float, ...], seed: int, stratify: bool) ->
     """
     random, n = np.random.default_rng([seed, 7]), len(samples)
     groups = [np.flatnonzero(samples.targets == c) for c in np.unique(samples.targets)] if stratify else [np.arange(n)]
+    groups = groups or [np.arange(0)]
     parts: list[list[np.ndarray]] = [[] for _ in (*shares, None)]
     for group in groups:
         group = random.permutation(group)
@@ -86,6 +87,6 @@ def cut(samples: Split, shares: tuple[float, ...], seed: int, stratify: bool) ->
     found = [np.sort(np.concatenate(part)) for part in parts]
     if any(not len(rows) for rows in found):
         raise NbdlError(
-            f"{n} samples are too few to cut into {len(found)} parts; give at least 10, and 3 of each class."
+            f"{n} samples are too few to cut into {len(found)} parts; give at least 10{' of each class' * stratify}."
         )
     return [samples.take(rows) for rows in found]
