@@ -77,7 +77,6 @@ def cut(samples: Split, shares: tuple[float, ...], seed: int, stratify: bool) ->
     """
     random, n = np.random.default_rng([seed, 7]), len(samples)
     groups = [np.flatnonzero(samples.targets == c) for c in np.unique(samples.targets)] if stratify else [np.arange(n)]
-    groups = groups or [np.arange(0)]
     parts: list[list[np.ndarray]] = [[] for _ in (*shares, None)]
     for group in groups:
         group = random.permutation(group)

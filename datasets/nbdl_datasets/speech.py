@@ -23,6 +23,7 @@ NAME = re.compile(r"([0-9])_([^_]+)_([0-9]+)\.wav")
 CREDIT = "Z. Jackson and others, Free Spoken Digit Dataset, CC BY-SA 4.0"
 SUMMARY = "people saying the digits 0 to 9, as pictures of their sound"
 SHAPE = (BANDS, FRAMES)
+SCALE = 0.4  # powers of ten reach from -5 to 6: in steps of this size a network starts near the cost of guessing
 
 
 def find() -> Path | None:
@@ -81,5 +82,5 @@ def load(seed: int, progress: Progress = None, download: bool = True) -> Dataset
     train, validation = cut(samples.take(np.flatnonzero(~kept)), (0.9,), seed, stratify=True)
     return Dataset(
         "spoken-digits", train, validation, samples.take(np.flatnonzero(kept)), "classification", tuple("0123456789"),
-        kind="spectrogram", summary=SUMMARY, credit=CREDIT,
+        scale=SCALE, kind="spectrogram", summary=SUMMARY, credit=CREDIT,
     )  # fmt: skip
