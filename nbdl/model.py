@@ -29,6 +29,14 @@ class Place:
         return sum(prod(p.shape) for p in self.layer.parameters(self.in_shape).values())
 
 
+def fitting(number: int, layer: Layer, shape: Shape) -> Shape:
+    """Shape of a layer's output; raises NbdlError that says which layer of the network it is that does not fit."""
+    try:
+        return layer.out_shape(shape)
+    except NbdlError as error:
+        raise NbdlError(f"layer {number}, {error}") from None
+
+
 class Sequential:
     """Layers applied one after the other to samples of `input_shape`.
 
@@ -46,7 +54,7 @@ class Sequential:
         for number, layer in enumerate(self.layers):
             kind = type(layer).__name__.lower()
             counts[kind] = counts.get(kind, 0) + 1
-            out = layer.out_shape(shape)
+            out = fitting(number + 1, layer, shape)
             place = Place(number, f"{kind}_{counts[kind]}", layer, shape, out)
             for name, parameter in layer.parameters(shape).items():
                 self.parameters.reserve(f"{place.name}.{name}", parameter.shape)

@@ -148,7 +148,7 @@ class Run:
             if compiled:
                 seconds = f"{self.compile_seconds:.1f} s"
                 self.err.print(
-                    f" compiled {len(compiled)} kernels for this processor in {seconds}; next time they are there at once",
+                    f" compiled {len(compiled)} kernels for this processor in {seconds}; kept for the next time",
                     style="dim",
                 )
             self.out.print(report.model_table(self.model, self.training))
@@ -294,6 +294,8 @@ class Run:
             if result is not None:
                 self.out.print(report.result_lines(result, self.experiment))
             return
+        from nbdl_cli.drawing.sample import PICTURED
+
         width, data = self.out.width, self.experiment.dataset
         if len(self.history.epochs) > 1:
             self.out.print(report.curve(self.history.epochs, width))
@@ -302,7 +304,7 @@ class Run:
         elif data.kind == "curve" and data.outputs == 1:
             self.out.print(report.fit_plot(self.experiment, self.model))
         if result is not None:
-            if data.kind == "image":
+            if data.kind in (*PICTURED, "sound"):
                 report.show(
                     self.out, report.confusion(result, self.experiment), report.mistakes(result, self.experiment, width)
                 )
