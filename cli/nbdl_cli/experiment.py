@@ -190,7 +190,8 @@ def plan(wishes: Wishes, progress=None) -> Experiment:
     outputs = 1 if cost.name == "binary_cross_entropy" else dataset.outputs
     if cost.name == "binary_cross_entropy" and dataset.outputs != 2:
         raise NbdlError(f"binary_cross_entropy tells 2 classes apart; {dataset.name} has {dataset.outputs}.")
-    layers = parse(wishes.layers or demo.layers)
+    text = wishes.layers or demo.layers
+    layers = parse(text) if text else []
     if wishes.layers is None or not (isinstance(layers[-1], Dense) and layers[-1] == Dense(outputs)):
         layers.append(Dense(outputs))
     layers = flattened(layers, dataset.input_shape)

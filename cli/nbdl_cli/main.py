@@ -14,6 +14,8 @@ from nbdl_cli.ctrl_c import CtrlC
 COMMANDS = {
     "train": "Train a network and watch it learn.",
     "compare-optimizers": "Stochastic, mini-batch and batch descent side by side.",
+    "find-lr": "Which learning rate? Sweep it and see.",
+    "landscape": "The cost as a landscape, and the paths down it.",
     "predict": "What a saved network says about new examples.",
     "models": "List the demo models.",
     "explain": "Every kernel call of a training step, with its cost.",

@@ -34,14 +34,21 @@ budget_options = _stack(
     click.option("--examples", type=int, metavar="N", help="Stop after N examples."),
     click.option("--seconds", type=float, metavar="S", help="Stop after S seconds of training."),
 )
-descent_options = _stack(
+optimizer_options = _stack(
     click.option("--optimizer", type=OPTIMIZERS, help="How a gradient becomes an update."),
     click.option("--momentum", type=float, metavar="M", help="Share of the velocity kept (momentum, nesterov)."),
     click.option("--weight-decay", type=float, metavar="D", help="Pull of the weights towards 0."),
     click.option("--clip", type=float, metavar="NORM", help="Longest gradient allowed."),
+)
+descent_options = _stack(
+    optimizer_options,
     click.option(
         "--schedule", metavar="NAME", help="constant, step:EVERY:FACTOR, exponential, cosine, warmup, one-cycle"
     ),
+)
+method_options = _stack(
+    click.option("--method", type=METHODS, help="How many examples an update: one, some, all."),
+    click.option("--batch-size", "batch", metavar="N|full", help="Examples an update, instead of --method."),
 )
 machine_options = _stack(
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all chance."),

@@ -11,6 +11,7 @@ import click
 from nbdl.errors import NbdlError
 from nbdl_cli.experiment import Experiment, Wishes, environment, plan
 from nbdl_cli.interrupt import Interruptible
+from nbdl_cli.places import check_place
 
 SAVE_EVERY = 10.0  # seconds between two saves of a long run
 SCHEMA = "nbdl.train/1"
@@ -105,17 +106,8 @@ class Run:
 
     def _check_places(self) -> None:
         """Find out now, not after the training, that a file cannot be written."""
-        import os
-        from pathlib import Path
-
-        for option, path in (("--save", self.save), ("--log", self.log)):
-            if path is None:
-                continue
-            folder = Path(path).resolve().parent
-            if not folder.is_dir():
-                raise NbdlError(f"{option} {path}: there is no folder {folder}; make it first.")
-            if not os.access(folder, os.W_OK):
-                raise NbdlError(f"{option} {path}: the folder {folder} is read-only; choose another place.")
+        check_place("--save", self.save)
+        check_place("--log", self.log)
 
     def _plan(self) -> Experiment:
         from nbdl_cli.download import progress

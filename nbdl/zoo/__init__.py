@@ -12,6 +12,7 @@ DEMOS = {
     "xor": "xor",
     "moons": "moons",
     "spiral": "spiral",
+    "line": "line",
     "regression": "regression",
     "mnist-mlp": "mnist_mlp",
     "fashion-mlp": "fashion_mlp",

@@ -3,12 +3,12 @@
 import click
 
 from nbdl_cli.options import (
-    METHODS,
     budget_options,
     data_options,
     descent_options,
     json_option,
     machine_options,
+    method_options,
     model_options,
 )
 
@@ -17,8 +17,7 @@ from nbdl_cli.options import (
 @click.argument("demo", required=False, metavar="[DEMO]")
 @data_options
 @model_options
-@click.option("--method", type=METHODS, help="How many examples an update: one, some, all.")
-@click.option("--batch-size", "batch", metavar="N|full", help="Examples an update, instead of --method.")
+@method_options
 @click.option("--learning-rate", "--lr", "rate", type=float, metavar="RATE", help="Length of a step downhill.")
 @descent_options
 @budget_options

@@ -50,6 +50,14 @@ class Canvas:
         if 0 <= x < self.width and 0 <= y < self.height:
             self._signs[y // 4, x // 2] = (character, series)
 
+    def cell(self, row: int, column: int) -> tuple[str, int] | None:
+        """The character there, a sign or its dots, and its series; None where no line came by."""
+        place = row, column
+        if place in self._signs:
+            return self._signs[place]
+        lines = self._lines.get(place)
+        return (chr(0x2800 + self._bits[row][column]), lines[column % len(lines)]) if lines else None
+
     def row(self, number: int, styles: list[str], marks: str, braille: bool) -> Text:
         """One line of characters."""
         text = Text()
