@@ -33,7 +33,8 @@ class Sequential:
     """Layers applied one after the other to samples of `input_shape`.
 
     Parameters are drawn from `seed`, layer by layer, and live in `parameters`, an Arena whose views are named
-    `dense_1.w` and so on; `buffers` holds, in the same way, what training keeps but no gradient moves. Raises NbdlError, before anything is allocated, when shapes do not fit.
+    `dense_1.w` and so on; `buffers` holds, in the same way, what training keeps but no gradient moves. Raises NbdlError,
+    before anything is allocated, when shapes do not fit.
     """
 
     def __init__(self, layers: Sequence[Layer], input_shape: Shape, *, seed: int = 0, dtype: Any = np.float32):
