@@ -71,6 +71,7 @@ class Run:
         self.training.fetch()
         if self.stopping is not None:
             self.stopping.restore(self.model)
+            self.training.send()
         if self.save:
             self._save()
         self._report()
@@ -222,16 +223,16 @@ class Run:
             "history": self.history.as_data(),
         }
         tensors = {}
-        if self.stopping is not None and self.stopping.parameters is not None:
+        if self.stopping is not None and self.stopping.kept is not None:
             extra["stopping"] = {"best": self.stopping.best, "waited": self.stopping.waited}
-            tensors["extra/best"] = self.stopping.parameters
+            tensors["extra/best"] = self.stopping.kept
         save_checkpoint(self.save, self.training, extra, tensors)
 
     def _restore_stopping(self, checkpoint) -> None:
         if self.stopping is not None and "stopping" in checkpoint.extra:
             kept = checkpoint.extra["stopping"]
             self.stopping.best, self.stopping.waited = kept["best"], kept["waited"]
-            self.stopping.parameters = checkpoint.states["extra/best"]
+            self.stopping.kept = checkpoint.states["extra/best"]
 
     def _stop_for_interrupt(self) -> None:
         done = f"after {self.training.updates} updates (epoch {self.training.epoch + 1})"
