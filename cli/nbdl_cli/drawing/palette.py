@@ -12,6 +12,7 @@ COLOURS = (
     (150, 150, 150),  # grey
     (240, 228, 66),  # yellow, last because it fades on white
 )
+ON_WHITE = (*(COLOURS[n] for n in (5, 4, 2, 3, 1, 0)), (0, 0, 0))  # the darkest first, without what white swallows
 RIGHT, WRONG = "#009e73", "#d55e00"  # green and vermilion: apart for eyes that see no red or no green
 
 MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
