@@ -11,7 +11,7 @@ from nbdl.comparison.problem import Problem
 from nbdl.comparison.runs import Outcome, Run
 from nbdl.comparison.spec import Spec
 from nbdl.comparison.verdict import verdict
-from nbdl.comparison.workers import dask, inline, processes
+from nbdl.comparison.workers import Workers, dask, inline, processes
 
 __all__ = [
     "METHODS",
@@ -22,6 +22,7 @@ __all__ = [
     "Problem",
     "Run",
     "Spec",
+    "Workers",
     "dask",
     "grid",
     "inline",

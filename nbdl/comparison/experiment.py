@@ -130,7 +130,11 @@ class Comparison:
 
     @cached_property
     def summaries(self) -> list[Summary]:
-        return [statistics.summarize(group) for group in self.groups]
+        found = []
+        for contender, group in zip(self.spec.contenders, self.groups, strict=True):
+            runs = [*self.tuning_runs(contender), *self.reported_runs(contender)]
+            found.append(statistics.summarize(group, sum(self.outcomes[run].compile_seconds for run in runs)))
+        return found
 
     @cached_property
     def best(self) -> int:

@@ -164,7 +164,9 @@ class _Attempt:
         )
 
     def _evaluation(self, data) -> Evaluation:
-        return Evaluation(self.model, data, loss(self.problem.loss), backend=self.problem.backend, announce=self.announce)
+        return Evaluation(
+            self.model, data, loss(self.problem.loss), backend=self.problem.backend, announce=self.announce
+        )
 
     def _warm_up(self) -> None:
         """Two updates that do not count, once for each kind of step: machine code runs slower the first time."""
@@ -226,8 +228,8 @@ class _Attempt:
         if self.test is not None:
             result = self.test.run()
             found = {"test_loss": result.loss, "test_accuracy": result.accuracy, "test_r2": result.r2}
-        half = self.training.updates / 2
-        second = [epoch for epoch in history.epochs if epoch.updates >= half and epoch.validation_loss is not None]
-        if second and all(epoch.validation_loss >= BLIND * self.problem.blind_loss for epoch in second):
+        half, least = self.training.updates / 2, BLIND * self.problem.blind_loss
+        second = [epoch for epoch in history.epochs if epoch.updates >= half]
+        if second and all(epoch.validation_loss is not None and epoch.validation_loss >= least for epoch in second):
             found |= {"failure": "stalled", "failure_update": second[0].updates}
         return found

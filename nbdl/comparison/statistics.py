@@ -41,7 +41,7 @@ class Summary:
     updates: Spread
     examples: Spread
     seconds: Spread
-    compile_seconds: float  # of all runs together
+    compile_seconds: float  # of all runs together, those that tuned it included
     contended: bool
     loss: Spread  # of training, at the end
     validation: Spread
@@ -53,8 +53,8 @@ class Summary:
         return -self.score[1], self.loss[1]
 
 
-def summarize(outcomes: Sequence[Outcome]) -> Summary:
-    """The reported runs of one contender."""
+def summarize(outcomes: Sequence[Outcome], compile_seconds: float) -> Summary:
+    """The reported runs of one contender; `compile_seconds` are of these and of those that tuned it."""
     last = [one.epochs[-1].epoch if one.epochs else 0 for one in outcomes]
     return Summary(
         outcomes[0].run.contender,
@@ -64,7 +64,7 @@ def summarize(outcomes: Sequence[Outcome]) -> Summary:
         spread([one.updates for one in outcomes]),
         spread([one.examples for one in outcomes]),
         spread([one.seconds for one in outcomes]),
-        sum(one.compile_seconds for one in outcomes),
+        compile_seconds,
         any(one.contended for one in outcomes),
         spread([math.inf if one.lost or not one.epochs else one.epochs[-1].train_loss for one in outcomes]),
         spread([one.validation_score for one in outcomes], high_is_good=True),
@@ -186,7 +186,9 @@ def quicker(first: Reach, second: Reach, clock: str) -> Interval | None:
     pairs = [(a, b) for a, b in zip(first.each[clock], second.each[clock], strict=True) if math.isfinite(min(a, b))]
     if not pairs:
         return None
-    ratios = [math.inf if not math.isfinite(b) else 0.0 if not math.isfinite(a) else b / max(a, 1e-12) for a, b in pairs]
+    ratios = [
+        math.inf if not math.isfinite(b) else 0.0 if not math.isfinite(a) else b / max(a, 1e-12) for a, b in pairs
+    ]
     return bootstrap(ratios, _median)
 
 

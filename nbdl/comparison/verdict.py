@@ -64,7 +64,8 @@ def _way(comparison: Comparison) -> str:
         hits = [f"{one.contender.label} in {one.hits} of {one.runs} runs" for one in ordered if one.hits]
         return f"Most runs never reached {goal} on validation: {listed(hits)} did."
     start = f"To {goal} on validation {first.contender.label} took the fewest {clock} in the median{why}"
-    sure, unsure = [], []
+    sure: list[tuple[str, str]] = []
+    unsure: list[tuple[str, str]] = []
     for other in ordered[1:]:
         if not other.hits:
             continue
