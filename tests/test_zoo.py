@@ -84,9 +84,7 @@ def test_models_lists_them_whole():
     models = json.loads(run("models", "--json"))["models"]
     assert [m["name"] for m in models] == list(DEMOS)
     for m in models:
-        assert all(
-            m[key] for key in ("summary", "lesson", "dataset", "layers", "optimizer", "settings", "batch", "epochs")
-        )
+        assert all(m[key] for key in ("summary", "lesson", "dataset", "optimizer", "settings", "batch", "epochs"))
         assert m["present"]
     listed = run("models")
     assert all(name in listed for name in DEMOS)
@@ -110,8 +108,11 @@ def test_samples_of_several_classes_are_shown(name):
     assert shown["classes"][shown["targets"][0]] in run("datasets", "show", name, "--count", "3")
 
 
-@pytest.mark.parametrize(("name", "columns"), [("motion-cnn", 80), ("tones-cnn", 120), ("spoken-digits-cnn", 40)])
-def test_the_command_draws_within_its_columns(name, columns, files):
+@pytest.mark.parametrize(
+    ("name", "columns", "lines"),  # of a picture without colour, two pixels high each
+    [("motion-cnn", 80, 8), ("tones-cnn", 120, 0), ("spoken-digits-cnn", 40, 16), ("car-or-not", 80, 16)],
+)
+def test_the_command_draws_within_its_columns(name, columns, lines, files):
     environment = {**os.environ, "COLUMNS": str(columns)}
     command = [sys.executable, "-m", "nbdl_cli.main", "train", name, "--epochs", "2"]
     done = subprocess.run(
@@ -128,3 +129,5 @@ def test_the_command_draws_within_its_columns(name, columns, files):
     )  # fmt: skip
     assert asked.returncode == 0, asked.stderr
     assert max(map(len, asked.stdout.splitlines())) <= columns
+    inked = sum(bool(set(line) & set("-=+*#%@")) for line in asked.stdout.splitlines() if "█" not in line)
+    assert inked >= lines

@@ -92,7 +92,7 @@ def model_table(model: "Sequential", training: "Training | None" = None) -> Rend
 def epoch_line(epoch: "Epoch", experiment: "Experiment", width: int) -> str:
     """One epoch in one line, as wide as the terminal allows."""
     checked = "validation" if width >= 50 else "valid."
-    parts = [f"epoch {epoch.epoch:>4}", f"loss {epoch.train_loss:7.4f}"]
+    parts = [f"epoch {epoch.epoch:>{4 if width > 40 else 3}}", f"loss {epoch.train_loss:7.4f}"]
     if epoch.validation_accuracy is not None:
         parts.append(f"{checked} {figures.percent(epoch.validation_accuracy):>7}")
     elif epoch.validation_r2 is not None:

@@ -83,7 +83,7 @@ def cut(samples: Split, shares: tuple[float, ...], seed: int, stratify: bool) ->
         bounds = np.round(np.cumsum(shares) * len(group)).astype(int)
         for part, rows in zip(parts, np.split(group, bounds), strict=True):
             part.append(rows)
-    found = [np.sort(np.concatenate(part)) for part in parts]
+    found = [np.sort(np.concatenate([np.arange(0), *part])) for part in parts]
     if any(not len(rows) for rows in found):
         raise NbdlError(
             f"{n} samples are too few to cut into {len(found)} parts; give at least 10{' of each class' * stratify}."

@@ -22,6 +22,14 @@ def classes():
     return nbdl.Sequential(layers, (3, 4), seed=2), data
 
 
+def maps():
+    """Convolution, both ways to pool, and a transposed convolution, whose gradients go through maps."""
+    random = np.random.default_rng(4)
+    layers = nbdl.layers.parse("conv:2:3:padding=same,relu,pool,conv2dtranspose:2:2:strides=2,tanh,avgpool2d,flatten,3")
+    data = nbdl.Data(random.integers(0, 256, (3, 4, 4), np.uint8), random.integers(0, 3, 3), 128.0, 1 / 128)
+    return nbdl.Sequential(layers, (4, 4), seed=2), data
+
+
 def normalised():
     """Parameters that fused descent moves, and running statistics that it must not."""
     _, data = xor()
@@ -32,6 +40,7 @@ CASES = {
     "xor, fused gradient descent": (xor, "binary_cross_entropy", lambda: nbdl.SGD(0.5), 1, None),
     "xor, full batch": (xor, "mean_squared_error", lambda: nbdl.Momentum(0.1), "full", None),
     "xor, batch normalisation, fused": (normalised, "binary_cross_entropy", lambda: nbdl.SGD(0.5), 2, None),
+    "maps, a short last batch": (maps, "softmax_cross_entropy", lambda: nbdl.Momentum(0.1), 2, None),
     "classes, adam, clipped": (classes, "softmax_cross_entropy", lambda: nbdl.Adam(0.01), 4, 0.5),
 }
 RESUMED = (normalised, "binary_cross_entropy", lambda: nbdl.Momentum(0.1), 2, None)

@@ -98,6 +98,7 @@ def test_npz_with_its_own_test_part(tmp_path):
 
 BAD_ARRAYS = {
     "missing": ({"a": np.zeros(3)}, "expected"),
+    "no samples": ({"x": np.zeros((0, 2)), "y": np.zeros(0, int)}, r"inputs \(0, 2\)"),
     "lengths": ({"x": np.zeros((5, 2)), "y": np.zeros(4, int)}, "inputs"),
     "objects": ({"x": np.array([{}, {}]), "y": np.zeros(2, int)}, "objects"),
     "NaN": ({"x": np.full((30, 2), np.nan), "y": np.arange(30) % 2}, "NaN"),
@@ -124,6 +125,13 @@ def write_idx(path, array, zipped=True, magic=None, claim=None):
     content = head + array.tobytes()
     path.write_bytes(gzip.compress(content) if zipped else content)
     return path
+
+
+def test_idx_files_without_an_image_are_refused(tmp_path):
+    write_idx(tmp_path / "train-images-idx3-ubyte.gz", np.zeros((0, 28, 28), np.uint8))
+    write_idx(tmp_path / "train-labels-idx1-ubyte.gz", np.zeros(0, np.uint8))
+    with pytest.raises(NbdlError, match="0 samples are too few"):
+        nbdl_datasets.load(str(tmp_path / "train-images-idx3-ubyte.gz"))
 
 
 def write_pair(folder, n=60, zipped=True, prefix="train"):
