@@ -21,7 +21,7 @@ from nbdl.training import Budget, Diverged, Training
 
 MOST_POINTS = 3000  # of one path are kept, and fewer where the network is large
 PATH_NUMBERS = 2**24  # floats that the points of one path may take
-SAMPLED = 200  # points of each path that the principal directions are computed from
+SAMPLED = 60  # points of each path that the principal directions are computed from
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,12 @@ def descend(
         try:
             for step in training.steps():
                 training.fetch()
-                moved = float(np.linalg.norm(weights.astype(np.float64) - last))
+                np.subtract(weights, last, out=last)
+                moved = math.sqrt(float(last @ last))
+                last[:] = weights
                 if not math.isfinite(moved):
                     continue  # the next loss will say so
                 length += moved
-                last[:] = weights
                 if step.update % every == 0:
                     points.append(last.copy())
                     updates.append(step.update)
@@ -98,7 +99,7 @@ def descend(
                         every, points, updates = 2 * every, points[::2], updates[::2]
         except Diverged as error:
             diverged = error.kind
-        if not np.array_equal(points[-1], last):
+        if not np.array_equal(points[-1], last) and np.isfinite(last).all():
             points.append(last.copy())
             updates.append(training.updates)
         end = math.inf if diverged else cost.run().loss
@@ -247,7 +248,7 @@ def plane_of_paths(paths: Sequence[Path]) -> Plane:
     directions *= np.where(directions @ np.broadcast_to(way, origin.shape) < 0, -1.0, 1.0)[:, None]
     total = float((moved**2).sum())
     shares = [float(value) / total for value in (values[-1], values[-2])]
-    names = [f"principal direction {n} ({100 * share:.0f} %)" for n, share in enumerate(shares, 1)]
+    names = [f"principal direction {n} ({math.floor(100 * share)} %)" for n, share in enumerate(shares, 1)]
     return Plane("principal", origin, directions[0], directions[1], (names[0], names[1]))
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SCHEMA = "nbdl.landscape/1"
 START = (-1.0, 1.0)  # of the line: far from its bottom in both weights, where a seed would start it with b = 0
 SAMPLES = 1000
+STEPS = 20_000  # of stochastic descent, where nobody says how long to train
 WORK = 1.5e11  # floating-point operations that the grid may take when nobody says how fine it is
 STRAIGHT, WINDING = 1.2, 2.0  # length of the way over its distance: up to this straight, from this winding
 EQUAL = 1.02  # costs this near are called equal
@@ -50,6 +51,7 @@ class Wanted:
 
 
 def run(wanted: Wanted, threads: int | None, svg_file: str | None, as_json: bool, wishes: dict[str, Any]) -> None:
+    from nbdl import Budget
     from nbdl.files import write_atomically
     from nbdl.training import set_threads
     from nbdl_cli import console
@@ -64,6 +66,9 @@ def run(wanted: Wanted, threads: int | None, svg_file: str | None, as_json: bool
     batch = wishes.pop("batch")
     with progress(None if as_json else err) as report:
         experiment = plan(Wishes(**wishes), report)
+    if all(wishes[name] is None for name in ("epochs", "updates", "examples", "seconds")):
+        passes = max(1, min(experiment.demo.epochs, STEPS // len(experiment.dataset.train)))
+        experiment = replace(experiment, budget=Budget(epochs=passes))
     bar = Progress(
         TextColumn(" {task.description}"), BarColumn(), console=err, transient=True,
         disable=as_json or not err.is_terminal,
@@ -202,13 +207,15 @@ def _surface(
 ) -> "Surface":
     import numpy as np
 
+    from nbdl import Evaluation
     from nbdl.landscape import surface
     from nbdl_cli.drawing.contour import Surface
 
     left, right, bottom, top = _extent(plane, paths)
     left, right = wanted.x_range or (left, right)
     bottom, top = wanted.y_range or (bottom, top)
-    columns = wanted.grid or int(max(21, min(81, math.sqrt(WORK / (4 * model.parameter_count * len(data)) * 4 / 3))))
+    work = Evaluation(model, data, experiment.loss, backend=experiment.backend).flops or 1
+    columns = wanted.grid or int(max(21, min(81, math.sqrt(WORK / work * 4 / 3))))
     rows = max(5, columns * 3 // 4)
     xs, ys = np.linspace(left, right, columns), np.linspace(bottom, top, rows)
     values = []
