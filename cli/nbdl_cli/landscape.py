@@ -294,10 +294,11 @@ def lesson(paths: "Sequence[Path]", experiment: Experiment) -> str:
             f"At a learning rate of {rate} every path is thrown out of the valley: the rate is too high, try a tenth."
         )
     if lost:
-        down = f"{_list([p.method for p in kept])} came down to a cost of {_list([f'{p.cost:.3g}' for p in kept])}"
+        costs = _list([f"{path.cost:.3g}" for path in kept])
         return (
-            f"At the same learning rate of {rate}, {_list(lost)} descent was thrown out of the valley while {down}: "
-            "how long a step may be depends on how many examples agree on it."
+            f"At the same learning rate of {rate}, {_list(lost)} descent was thrown out of the valley and "
+            f"{_list([path.method for path in kept])} ended at a cost of {costs}: a rate that is too high for one need not "
+            "be for another."
         )
     clauses = [f"{path.method} descent took {_steps(path)}, {_manner(path)}" for path in kept]
     lowest, highest = (choose(kept, key=lambda path: path.cost) for choose in (min, max))
@@ -310,7 +311,7 @@ def lesson(paths: "Sequence[Path]", experiment: Experiment) -> str:
         end = f"{lowest.method} ended lowest, at {lowest.cost:.3g}, and {highest.method} highest, at {highest.cost:.3g}"
         if highest is min(kept, key=_winding):
             head = "The straightest way is not the quickest: "
-        elif highest is max(kept, key=lambda path: path.updates[-1]):
+        elif all(highest.updates[-1] > path.updates[-1] for path in kept if path is not highest):
             head = "More steps need not lead lower: "
     words = f"{head}at a learning rate of {rate} and in {_passes(kept, len(experiment.dataset.train))}, "
     return f"{words[0].upper()}{words[1:]}{'; '.join(clauses)}; {end}."
@@ -340,7 +341,7 @@ def _passes(paths: "Sequence[Path]", n: int) -> str:
     """How much data they saw."""
     seen = {path.examples for path in paths}
     if len(seen) > 1:
-        return f"{figures.count(min(seen))} to {figures.count(max(seen))} examples"
+        return f"runs of {figures.count(min(seen))} to {figures.count(max(seen))} examples"
     count = seen.pop()
     if count % n:
         return f"{figures.count(count)} examples"

@@ -96,8 +96,13 @@ def test_who_is_thrown_out_is_said():
 
     some = lesson("--rate", "0.3", "--optimizer", "momentum")
     assert [path["diverged"] for path in some["paths"]] == ["blow-up", None, None]
-    assert "stochastic descent was thrown out of the valley while mini-batch and batch came down" in some["lesson"]
+    assert "stochastic descent was thrown out of the valley and mini-batch and batch ended at" in some["lesson"]
     assert "every path is thrown out" in lesson("--rate", "5")["lesson"]
+    restless = lesson("--rate", "0.5")
+    assert [path["diverged"] for path in restless["paths"]] == [None] * 3
+    assert restless["lesson"].startswith("More steps need not lead lower: ")
+    even = lesson("--updates", "60")["lesson"]  # where all take as many steps, that is no lesson
+    assert even.startswith("At a learning rate of 0.1 and in runs of 60 to 14.4 k examples, ")
     one = lesson("--method", "batch", "--rate", "0.5")
     assert [path["method"] for path in one["paths"]] == ["batch"]
     assert "batch descent took 20 steps" in one["lesson"]
