@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nbdl.gradcheck import gradient_check
     from nbdl.layers import (
         Activation,
+        BatchNorm,
         Conv1D,
         Conv1DTranspose,
         Conv2D,
@@ -37,6 +38,7 @@ _HOMES = {
     "gradcheck": ("gradient_check",),
     "layers": (
         "Activation",
+        "BatchNorm",
         "Conv1D",
         "Conv1DTranspose",
         "Conv2D",

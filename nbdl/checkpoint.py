@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file with the parameters, the optimizer's state and where the run stands.
+"""Checkpoints: one safetensors file with the parameters and buffers, the optimizer's state and where the run stands.
 
 Tensors are named `dense_1.w` and, for the optimizer, `velocity/dense_1.w`; the metadata key `nbdl` holds the rest as JSON:
 layers, input shape, loss, optimizer, counters and whatever the caller adds. Any safetensors reader opens it.
@@ -39,9 +39,9 @@ class Checkpoint:
 
     def restore(self, training: Training) -> None:
         """Put a training of the same network where this one stood; it then goes on with the same bits."""
-        if training.model.parameters.shapes != self.model.parameters.shapes:
+        if any(a.shapes != b.shapes for a, b in zip(training.model.arenas, self.model.arenas, strict=True)):
             raise NbdlError("the checkpoint is of another network: its parameters have other names or shapes.")
-        training.model.parameters.flat[:] = self.model.parameters.flat
+        training.model.restore(self.model.snapshot())
         training.send()
         for name, arena in zip(training.optimizer.states, training.state, strict=True):
             for parameter in arena:
@@ -66,7 +66,7 @@ def save_checkpoint(
 
     training.fetch()
     model = training.model
-    tensors = {**(tensors or {}), **{name: model.parameters.read(name) for name in model.parameters}}
+    tensors = {**(tensors or {}), **{name: arena.read(name) for arena in model.arenas for name in arena}}
     for name, arena in zip(training.optimizer.states, training.state, strict=True):
         tensors |= {f"{name}/{parameter}": arena.read(parameter) for parameter in arena}
     about = {
@@ -120,9 +120,10 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise NbdlError(f"{path} is a safetensors file, but not a checkpoint of nbdl ({error!r} is missing).") from None
-    for name, shape in model.parameters.shapes.items():
-        found = tensors[name].shape if name in tensors else None
-        if found != shape:
-            raise NbdlError(f"{path}: parameter {name} should have shape {shape}, found {found}.")
-        model.parameters[name][...] = tensors[name]
+    for arena in model.arenas:
+        for name, shape in arena.shapes.items():
+            found = tensors[name].shape if name in tensors else None
+            if found != shape:
+                raise NbdlError(f"{path}: {name} should have shape {shape}, found {found}.")
+            arena[name][...] = tensors[name]
     return checkpoint

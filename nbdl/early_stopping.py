@@ -15,17 +15,17 @@ class EarlyStopping:
     least: float = 0.0
     best: float = -np.inf
     waited: int = 0
-    parameters: np.ndarray | None = None
+    kept: np.ndarray | None = None
 
     def stops(self, score: float, model: Sequential) -> bool:
         """Look at one more score; True when it is time to stop. NaN counts as no improvement."""
         if score > self.best + self.least:
-            self.best, self.waited, self.parameters = score, 0, model.parameters.flat.copy()
+            self.best, self.waited, self.kept = score, 0, model.snapshot()
         else:
             self.waited += 1
         return self.waited >= self.patience
 
     def restore(self, model: Sequential) -> None:
-        """Give the network back the best parameters that were seen."""
-        if self.parameters is not None:
-            model.parameters.flat[:] = self.parameters
+        """Give the network back the best parameters that were seen, and the buffers that belong to them."""
+        if self.kept is not None:
+            model.restore(self.kept)

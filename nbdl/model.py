@@ -29,11 +29,20 @@ class Place:
         return sum(prod(p.shape) for p in self.layer.parameters(self.in_shape).values())
 
 
+def fitting(number: int, layer: Layer, shape: Shape) -> Shape:
+    """Shape of a layer's output; raises NbdlError that says which layer of the network it is that does not fit."""
+    try:
+        return layer.out_shape(shape)
+    except NbdlError as error:
+        raise NbdlError(f"layer {number}, {error}") from None
+
+
 class Sequential:
     """Layers applied one after the other to samples of `input_shape`.
 
     Parameters are drawn from `seed`, layer by layer, and live in `parameters`, an Arena whose views are named
-    `dense_1.w` and so on. Raises NbdlError, before anything is allocated, when shapes do not fit.
+    `dense_1.w` and so on; `buffers` holds, in the same way, what training keeps but no gradient moves. Raises NbdlError,
+    before anything is allocated, when shapes do not fit.
     """
 
     def __init__(self, layers: Sequence[Layer], input_shape: Shape, *, seed: int = 0, dtype: Any = np.float32):
@@ -42,18 +51,22 @@ class Sequential:
         self.layers, self.input_shape, self.seed = tuple(layers), tuple(input_shape), seed
         self.places: list[Place] = []
         self.parameters = Arena(dtype, f"A network of {len(self.layers)} layers")
+        self.buffers = Arena(dtype, f"A network of {len(self.layers)} layers")
         shape, counts = self.input_shape, dict[str, int]()
         for number, layer in enumerate(self.layers):
             kind = type(layer).__name__.lower()
             counts[kind] = counts.get(kind, 0) + 1
-            out = layer.out_shape(shape)
+            out = fitting(number + 1, layer, shape)
             place = Place(number, f"{kind}_{counts[kind]}", layer, shape, out)
             for name, parameter in layer.parameters(shape).items():
                 self.parameters.reserve(f"{place.name}.{name}", parameter.shape)
+            for name, buffer in layer.buffers(shape).items():
+                self.buffers.reserve(f"{place.name}.{name}", buffer.shape)
             self.places.append(place)
             shape = out
         self.output_shape = shape
         self.parameters.allocate()
+        self.buffers.allocate()
         self.initialize(seed)
 
     @property
@@ -65,10 +78,26 @@ class Sequential:
         return sum(place.parameter_count for place in self.places)
 
     def initialize(self, seed: int) -> None:
-        """Draw all parameters anew; the same seed gives the same network."""
+        """Draw all parameters anew and forget what the buffers hold; the same seed gives the same network."""
         self.seed = seed
         random = np.random.default_rng([seed, 0])
         for place in self.places:
             for name, p in place.layer.parameters(place.in_shape).items():
                 values = initialize(p.initializer, random, p.shape, p.inputs, p.outputs)
                 self.parameters[f"{place.name}.{name}"][...] = values
+            for name, b in place.layer.buffers(place.in_shape).items():
+                self.buffers[f"{place.name}.{name}"][...] = initialize(b.initializer, random, b.shape, 1, 1)
+
+    @property
+    def arenas(self) -> tuple[Arena, Arena]:
+        """All that makes this network answer as it does: its parameters and its buffers."""
+        return self.parameters, self.buffers
+
+    def snapshot(self) -> np.ndarray:
+        """A copy of the parameters and buffers in one vector, for `restore`."""
+        return np.concatenate([arena.flat for arena in self.arenas])
+
+    def restore(self, snapshot: np.ndarray) -> None:
+        """Go back to where `snapshot` was taken."""
+        self.parameters.flat[:] = snapshot[: self.parameters.size]
+        self.buffers.flat[:] = snapshot[self.parameters.size :]

@@ -91,6 +91,7 @@ class Program:
         position: Any,
         backend: str = "auto",
         parameters: Any = None,
+        buffers: Any = None,
         gradients: Any = None,
         blend: Any = None,
         counter: Any = None,
@@ -132,7 +133,8 @@ class Program:
         self.gather = [self._bind(gather, arguments, "data")]
 
         parameters = parameters if parameters is not None else model.parameters
-        views = self._views(parameters, gradients, training, input_gradient, counter, blend)
+        buffers = buffers if buffers is not None else model.buffers
+        views = self._views(parameters, buffers, gradients, training, input_gradient, counter, blend)
         self.forward = [
             self._bind(kernel, arguments, place.name)
             for place, v in zip(model.places, views, strict=True)
@@ -179,7 +181,7 @@ class Program:
     def _bind(self, kernel: Kernel, arguments: tuple, label: str) -> Call:
         return kernel.bind(self._backend, *arguments, label=label, announce=self._announce)
 
-    def _views(self, parameters, gradients, training, input_gradient, counter, blend) -> list[Views]:
+    def _views(self, parameters, buffers, gradients, training, input_gradient, counter, blend) -> list[Views]:
         """Tie each layer to its arrays: its input is the output of the layer before, its dy the dx of the layer behind."""
         memory, batch, views = self.memory, self.batch, []
         x = memory["x"]
@@ -189,6 +191,7 @@ class Program:
             layer, names = place.layer, place.layer.parameters(place.in_shape)
             v = Views(place.number, x, None, dx, counter=counter, blend=blend, training=training)
             v.parameters = {name: parameters[f"{place.name}.{name}"] for name in names}
+            v.buffers = {name: buffers[f"{place.name}.{name}"] for name in layer.buffers(place.in_shape)}
             if layer.is_view(training):
                 v.y = x.reshape(batch, *place.out_shape)
                 v.dy = dx.reshape(batch, *place.out_shape) if dx is not None else None

@@ -124,8 +124,8 @@ class Training:
 
         dtype = model.dtype
         self._fused = fuse and isinstance(optimizer, SGD) and clip is None
-        self.state = [self._like(f"Optimizer {optimizer.name}") for _ in optimizer.states]
-        self.gradients = model.parameters if self._fused else self._like("The gradient")
+        self.state = [self._like(model.parameters, f"Optimizer {optimizer.name}") for _ in optimizer.states]
+        self.gradients = model.parameters if self._fused else self._like(model.parameters, "The gradient")
         self._numbers: Any = np.zeros(len(optimizer.numbers(1.0, 1)), dtype)
         self._blend: Any = np.array([1, 0], dtype)
         self._counter: Any = np.array([seed, 0], np.uint64)
@@ -140,16 +140,17 @@ class Training:
         if n % self.batch:
             self._steps(n % self.batch)
 
-    def _like(self, what: str) -> Arena:
+    def _like(self, pattern: Arena, what: str) -> Arena:
         arena = Arena(self.model.dtype, f"{what} of this network")
-        for name, shape in self.model.parameters.shapes.items():
+        for name, shape in pattern.shapes.items():
             arena.reserve(name, shape)
         return arena.allocate("cuda" if self.backend == "cuda" else "cpu")
 
     def _move_to_device(self) -> None:
         from nbdl.cuda import to_device
 
-        self._parameters = self._like("The parameters")
+        self._parameters = self._like(self.model.parameters, "The parameters")
+        self._buffers = self._like(self.model.buffers, "The buffers")
         self.send()
         if self._fused:
             self.gradients = self._parameters
@@ -160,6 +161,11 @@ class Training:
     def parameters(self) -> Arena:
         """The parameters where training changes them: the model's own, or their copy on the GPU."""
         return self._parameters if self._on_device else self.model.parameters
+
+    @property
+    def buffers(self) -> Arena:
+        """The buffers where training changes them, as `parameters`."""
+        return self._buffers if self._on_device else self.model.buffers
 
     def _bind_update(self) -> list[Call]:
         if self._fused:
@@ -197,6 +203,7 @@ class Training:
                 position=self._position,
                 backend=self.backend,
                 parameters=self.parameters,
+                buffers=self.buffers,
                 gradients=self.gradients,
                 blend=self._blend,
                 counter=self._counter,
@@ -298,14 +305,18 @@ class Training:
             target[:] = numbers
 
     def send(self) -> None:
-        """Take the model's parameters to the GPU, after something else than this training has changed them."""
+        """Take the model's parameters and buffers to the GPU, after something else than this training has changed them."""
         if self._on_device:
-            self._parameters.flat.copy_to_device(self.model.parameters.flat)
+            for ours, theirs in zip((self._parameters, self._buffers), self.model.arenas, strict=True):
+                if theirs.size:
+                    ours.flat.copy_to_device(theirs.flat)
 
     def fetch(self) -> None:
-        """Bring the parameters home from the GPU, so that the model can be evaluated and saved."""
+        """Bring the parameters and buffers home from the GPU, so that the model can be evaluated and saved."""
         if self._on_device:
-            self.model.parameters.flat[:] = self._parameters.flat.copy_to_host()
+            for ours, theirs in zip((self._parameters, self._buffers), self.model.arenas, strict=True):
+                if theirs.size:
+                    theirs.flat[:] = ours.flat.copy_to_host()
 
     @property
     def counters(self) -> dict[str, Any]:

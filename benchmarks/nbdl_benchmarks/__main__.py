@@ -1,4 +1,4 @@
-"""python -m nbdl_benchmarks training | kernels | allocations"""
+"""python -m nbdl_benchmarks training | kernels | convolutions | allocations"""
 
 import json
 import os
@@ -90,6 +90,18 @@ def training(threads: int, rounds: int, json_file: str | None, net: str, data: s
 def kernels(threads: int, rounds: int, json_file: str | None) -> None:
     """Matrix products, as shares of this machine's measured peak."""
     from nbdl_benchmarks.kernels import run
+
+    console = Console(highlight=False)
+    _keep(run(_installed(console, "torch", "torch"), threads, rounds, console), json_file)
+
+
+@group.command()
+@_threads
+@_rounds
+@_json
+def convolutions(threads: int, rounds: int, json_file: str | None) -> None:
+    """Forward, dX and dW of twenty convolutions."""
+    from nbdl_benchmarks.convolutions import run
 
     console = Console(highlight=False)
     _keep(run(_installed(console, "torch", "torch"), threads, rounds, console), json_file)

@@ -100,6 +100,7 @@ class Experiment:
             "demo": self.demo.name,
             "dataset": {
                 "name": data.name,
+                "summary": data.summary,
                 "train": len(data.train),
                 "validation": len(data.validation),
                 "test": len(data.test),
@@ -153,6 +154,7 @@ def batch_size(method: str | None, batch: str | None, default: int | str, n: int
 def flattened(layers: "list[Layer]", shape: tuple[int, ...]) -> "list[Layer]":
     """The layers with a Flatten before each Dense that would otherwise meet maps."""
     from nbdl.layers import Dense, Flatten
+    from nbdl.model import fitting
 
     found: list[Layer] = []
     for layer in layers:
@@ -160,7 +162,7 @@ def flattened(layers: "list[Layer]", shape: tuple[int, ...]) -> "list[Layer]":
             found.append(Flatten())
             shape = Flatten().out_shape(shape)
         found.append(layer)
-        shape = layer.out_shape(shape)
+        shape = fitting(len(found), layer, shape)
     return found
 
 

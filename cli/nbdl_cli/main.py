@@ -13,7 +13,7 @@ from nbdl_cli.ctrl_c import CtrlC
 
 COMMANDS = {
     "train": "Train a network and watch it learn.",
-    "compare-optimizers": "Stochastic, mini-batch and batch descent side by side.",
+    "compare-optimizers": "Methods and optimizers side by side, tuned alike.",
     "find-lr": "Which learning rate? Sweep it and see.",
     "landscape": "The cost as a landscape, and the paths down it.",
     "predict": "What a saved network says about new examples.",

@@ -15,19 +15,20 @@ ROUNDS = 200
 
 
 def measure(training: "Training") -> "list[tuple[Call, float]]":
-    """Median seconds of each call over many steps on the same batch. The parameters are put back afterwards."""
+    """Median seconds of each call over many steps on the same batch. The network is put back afterwards."""
     import numpy as np
 
     calls = training.calls
     training.rewind()
-    kept = [arena.flat.copy() for arena in (training.parameters, *training.state)]
+    arenas = [arena for arena in (training.parameters, training.buffers, *training.state) if arena.size]
+    kept = [arena.flat.copy() for arena in arenas]
     times = np.empty((ROUNDS, len(calls) + 1))
     for row in times:
         for number, call in enumerate(calls):
             row[number] = perf_counter()
             call.run(*call.arguments)
         row[-1] = perf_counter()
-    for arena, values in zip((training.parameters, *training.state), kept, strict=True):
+    for arena, values in zip(arenas, kept, strict=True):
         arena.flat[:] = values
     return [(call, float(s)) for call, s in zip(calls, np.median(np.diff(times, axis=1), axis=0), strict=True)]
 

@@ -35,7 +35,7 @@ def header(experiment: "Experiment") -> RenderableType:
     rows.add_column(overflow="fold")
     rows.add_row(
         "data",
-        f"{data.name}: {len(data.train)} examples to learn from, {len(data.validation)} to check on, "
+        f"{data.name}: {data.summary}; {len(data.train)} examples to learn from, {len(data.validation)} to check on, "
         f"{len(data.test)} kept for the end",
     )
     says = METHOD_SAYS[method].format(batch=experiment.batch, n=len(data.train))
@@ -136,7 +136,7 @@ def result_lines(result: "Result", experiment: "Experiment") -> Text:
 def mistakes(result: "Result", experiment: "Experiment", width: int, most: int = 12) -> RenderableType | None:
     """Test images that the network got wrong, the most confident mistakes first."""
     from nbdl_cli.drawing.image import ImageRow
-    from nbdl_cli.drawing.sample import PICTURED, picture
+    from nbdl_cli.drawing.sample import PICTURED, across, picture
 
     data = experiment.dataset
     if data.kind not in PICTURED or result.accuracy is None or not len(data.test):
@@ -151,7 +151,9 @@ def mistakes(result: "Result", experiment: "Experiment", width: int, most: int =
     images = [picture(data.test.inputs[i], data.kind) for i in wrong]
     names = data.classes
     captions = [f"{names[said[i]]}? is {names[targets[i]]}" for i in wrong]
-    return Group(Text(" mistakes, the surest first", style="bold"), ImageRow(images, captions))
+    return Group(
+        Text(" mistakes, the surest first", style="bold"), ImageRow(images, captions, across=across(data.kind))
+    )
 
 
 def confusion(result: "Result", experiment: "Experiment") -> RenderableType | None:

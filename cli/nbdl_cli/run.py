@@ -71,6 +71,7 @@ class Run:
         self.training.fetch()
         if self.stopping is not None:
             self.stopping.restore(self.model)
+            self.training.send()
         if self.save:
             self._save()
         self._report()
@@ -140,7 +141,7 @@ class Run:
             if compiled:
                 seconds = f"{self.compile_seconds:.1f} s"
                 self.err.print(
-                    f" compiled {len(compiled)} kernels for this processor in {seconds}; next time they are there at once",
+                    f" compiled {len(compiled)} kernels for this processor in {seconds}; kept for the next time",
                     style="dim",
                 )
             self.out.print(report.model_table(self.model, self.training))
@@ -222,16 +223,16 @@ class Run:
             "history": self.history.as_data(),
         }
         tensors = {}
-        if self.stopping is not None and self.stopping.parameters is not None:
+        if self.stopping is not None and self.stopping.kept is not None:
             extra["stopping"] = {"best": self.stopping.best, "waited": self.stopping.waited}
-            tensors["extra/best"] = self.stopping.parameters
+            tensors["extra/best"] = self.stopping.kept
         save_checkpoint(self.save, self.training, extra, tensors)
 
     def _restore_stopping(self, checkpoint) -> None:
         if self.stopping is not None and "stopping" in checkpoint.extra:
             kept = checkpoint.extra["stopping"]
             self.stopping.best, self.stopping.waited = kept["best"], kept["waited"]
-            self.stopping.parameters = checkpoint.states["extra/best"]
+            self.stopping.kept = checkpoint.states["extra/best"]
 
     def _stop_for_interrupt(self) -> None:
         done = f"after {self.training.updates} updates (epoch {self.training.epoch + 1})"
@@ -286,6 +287,8 @@ class Run:
             if result is not None:
                 self.out.print(report.result_lines(result, self.experiment))
             return
+        from nbdl_cli.drawing.sample import PICTURED
+
         width, data = self.out.width, self.experiment.dataset
         if len(self.history.epochs) > 1:
             self.out.print(report.curve(self.history.epochs, width))
@@ -294,7 +297,7 @@ class Run:
         elif data.kind == "curve" and data.outputs == 1:
             self.out.print(report.fit_plot(self.experiment, self.model))
         if result is not None:
-            if data.kind == "image":
+            if data.kind in (*PICTURED, "sound"):
                 report.show(
                     self.out, report.confusion(result, self.experiment), report.mistakes(result, self.experiment, width)
                 )

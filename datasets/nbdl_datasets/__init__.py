@@ -111,28 +111,19 @@ def info(name: str) -> Info:
         here = speech.find()
         folder = str(here if here else cache_folder() / speech.FOLDER)
         return Info(
-            name,
-            speech.SUMMARY,
-            "classification",
-            None,
-            speech.SHAPE,
-            10,
-            speech.ADDRESS,
-            speech.CREDIT,
-            folder,
+            name, speech.SUMMARY, "classification", None, speech.SHAPE, 10, speech.ADDRESSES[0], speech.CREDIT, folder,
             bool(here),
-        )
+        )  # fmt: skip
     if name in ("cifar10", "car-or-not"):
-        from nbdl_datasets import cifar10
+        from nbdl_datasets import cifar10, drawings
 
-        photographs, classes = bool(cifar10.find()), 10 if name == "cifar10" else 2
-        address = cifar10.ADDRESSES[0] + cifar10.ARCHIVE
+        text, photographs = cifar10.SUMMARIES[name], bool(cifar10.find())
         if name == "car-or-not" and not photographs:
-            address = "drawn here, unless cifar10 is on this machine"
-        present = photographs or name == "car-or-not"
+            drawn, samples = "drawn here, unless cifar10 is on this machine", drawings.TRAIN + drawings.TEST
+            return Info(name, text, "classification", samples, (3, 32, 32), 2, drawn, "generated", None, True)
         return Info(
-            name, cifar10.SUMMARIES[name], "classification", None, (3, 32, 32), classes, address, cifar10.CREDIT,
-            cifar10.where(), present,
+            name, text, "classification", None, (3, 32, 32), 10 if name == "cifar10" else 2, cifar10.ADDRESSES[0],
+            cifar10.CREDIT, cifar10.where(), photographs,
         )  # fmt: skip
     if name in DOWNLOADED:
         from nbdl_datasets import mnist

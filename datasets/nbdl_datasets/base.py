@@ -86,6 +86,6 @@ def cut(samples: Split, shares: tuple[float, ...], seed: int, stratify: bool) ->
     found = [np.sort(np.concatenate(part)) for part in parts]
     if any(not len(rows) for rows in found):
         raise NbdlError(
-            f"{n} samples are too few to cut into {len(found)} parts; give at least 10, and 3 of each class."
+            f"{n} samples are too few to cut into {len(found)} parts; give at least 10{' of each class' * stratify}."
         )
     return [samples.take(rows) for rows in found]

@@ -6,19 +6,21 @@ records do, gzipped or not: those with `test` in their name are kept for the tes
 
 import gzip
 import tarfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from nbdl.errors import NbdlError
 from nbdl_datasets.base import Dataset, Split, cut
-from nbdl_datasets.download import Progress, cache_folder, fetch, folders
+from nbdl_datasets.download import Progress, addresses, cache_folder, fetch, folders
 
 NAMES = ("cifar10", "car-or-not")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CAR = CLASSES.index("automobile")
 ARCHIVE, MD5 = "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"
-ADDRESSES = ("https://www.cs.toronto.edu/~kriz/",)
+ADDRESSES = (f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}",)
 CREDIT = "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
 SUMMARIES = {
     "cifar10": "photographs of ten kinds of things, 3 x 32 x 32 pixels",
@@ -28,15 +30,20 @@ RECORD = 1 + 3 * 32 * 32
 
 
 def find() -> list[Path]:
-    """The files of records (or the archive of them) that are already here."""
+    """The files of records (or the archive of them) that are already here; the first that are complete, if any are."""
+    incomplete: list[Path] = []
     for folder in folders("cifar10"):
         for place in (folder, folder / "cifar-10-batches-bin"):
-            found = sorted([*place.glob("*.bin"), *place.glob("*.bin.gz")])
-            if any("test" in path.name for path in found) and any("test" not in path.name for path in found):
+            named = {
+                path.name.removesuffix(".gz"): path for path in (*place.glob("[!.]*.bin.gz"), *place.glob("[!.]*.bin"))
+            }
+            found = [named[name] for name in sorted(named)]  # each once, gzipped or not
+            if len({"test" in name for name in named}) == 2:
                 return found
+            incomplete = incomplete or found
         if (folder / ARCHIVE).is_file():
             return [folder / ARCHIVE]
-    return []
+    return incomplete
 
 
 def records(content: bytes, name: str) -> Split:
@@ -53,24 +60,31 @@ def records(content: bytes, name: str) -> Split:
     return Split(rows[:, 1:].reshape(-1, 3, 32, 32).copy(), classes)
 
 
+def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and records of every file of records."""
+    if not path.name.endswith(".tar.gz"):
+        yield path.name, gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        return
+    with tarfile.open(path) as archive:
+        for member in sorted(archive.getmembers(), key=lambda m: m.name):
+            content = archive.extractfile(member)  # None for a folder
+            if member.name.endswith(".bin") and content is not None:
+                yield Path(member.name).name, content.read()
+
+
 def _read(paths: list[Path]) -> tuple[Split, Split]:
     parts: dict[bool, list[Split]] = {False: [], True: []}
     for path in paths:
         try:
-            if path.name.endswith(".tar.gz"):
-                with tarfile.open(path) as archive:
-                    for member in sorted(archive.getmembers(), key=lambda m: m.name):
-                        if member.name.endswith(".bin"):
-                            content = archive.extractfile(member)
-                            assert content is not None
-                            parts["test" in member.name].append(records(content.read(), member.name))
-                continue
-            content_ = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        except (OSError, EOFError, tarfile.TarError) as error:
+            for name, content in _contents(path):
+                parts["test" in name].append(records(content, str(path.parent / name)))
+        except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
             raise NbdlError(f"{path} cannot be read ({error}); fetch it again.") from None
-        parts["test" in path.name].append(records(content_, str(path)))
-    if not parts[False] or not parts[True]:
-        raise NbdlError(f"{paths[0]} holds no training or no test records of CIFAR-10.")
+    for is_test, needed in ((False, "other files of records (data_batch_1.bin ...)"), (True, "a file test_batch.bin")):
+        if not parts[is_test]:
+            place = paths[0] if paths[0].name == ARCHIVE else paths[0].parent
+            what = "to test on" if is_test else "to learn from"
+            raise NbdlError(f"{place} holds no records of CIFAR-10 {what}; expected {needed}, gzipped or not.")
     train, test = (
         Split(np.concatenate([p.inputs for p in found]), np.concatenate([p.targets for p in found]))
         for found in (parts[False], parts[True])
@@ -90,7 +104,7 @@ def load(name: str, seed: int, progress: Progress = None, download: bool = True)
 
         return _cars(*drawings.pictures(seed), seed, "drawn", "generated")
     if not paths:
-        paths = [fetch("cifar10", ARCHIVE, ADDRESSES, MD5, progress, download)]
+        paths = [fetch("cifar10", ARCHIVE, addresses("cifar10", ADDRESSES), MD5, progress, download)]
     samples, test = _read(paths)
     if name == "car-or-not":
         return _cars(_balanced(samples, seed), _balanced(test, seed), seed, "photographs of CIFAR-10", CREDIT)
@@ -104,6 +118,11 @@ def load(name: str, seed: int, progress: Progress = None, download: bool = True)
 def _balanced(samples: Split, seed: int) -> Split:
     """Class 1 for cars, 0 for the rest, of which at most twice as many are kept."""
     cars, others = np.flatnonzero(samples.targets == CAR), np.flatnonzero(samples.targets != CAR)
+    if not len(cars) or not len(others):
+        raise NbdlError(
+            f"car-or-not needs automobiles (class {CAR}) and other things to learn from and to test on; the records of "
+            f"CIFAR-10 in {where()} have {len(cars)} and {len(others)} in one part."
+        )
     others = np.random.default_rng([seed, 11]).permutation(others)[: 2 * len(cars)]
     rows = np.sort(np.concatenate([cars, others]))
     return Split(samples.inputs[rows], (samples.targets[rows] == CAR).astype(np.int64))

@@ -5,6 +5,7 @@ through `_resume`: what arrived before a cut stays in a `.part` file, and the ne
 """
 
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,16 +32,34 @@ def folders(name: str) -> list[Path]:
     return [*([Path(shared) / name] if shared else []), cache_folder() / name]
 
 
-def fetch(name: str, file: str, urls: tuple[str, ...], md5: str, progress: Progress, download: bool = True) -> Path:
-    """The file, from the first address that has it whole. Raises NbdlError that says how to put it there by hand."""
-    folder = cache_folder() / name
-    by_hand = f"Fetch {urls[0]}{file} by other means and put it in {folder}, or set NBDL_DATA_DIR."
+def addresses(name: str, usual: tuple[str, ...]) -> tuple[str, ...]:
+    """Where a data set is fetched from: a variable such as NBDL_CIFAR10_URL, with blanks between addresses, or as usual."""
+    given = os.environ.get(f"NBDL_{name.upper().replace('-', '_')}_URL")
+    return tuple(given.split()) if given else usual
+
+
+def fetch(
+    name: str,
+    file: str,
+    urls: tuple[str, ...],
+    md5: str | None,
+    progress: Progress,
+    download: bool = True,
+    folder: str | None = None,
+) -> Path:
+    """The file, from the first address that has it whole: by its MD5, or without one as a zip archive that can be read.
+
+    It goes to `folder` (as a rule the data set's name) below the cache's. Raises NbdlError that says how to put it there by
+    hand.
+    """
+    place = cache_folder() / (folder or name)
+    by_hand = f"Fetch {urls[0]} by other means and put it in {place}, or set NBDL_DATA_DIR."
     if not download:
         raise NbdlError(f"{name} is not on this machine: {file} is missing. Run `nbdl datasets download {name}`.")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise NbdlError(f"cannot make the folder {folder} ({error.strerror}); set NBDL_CACHE_DIR to another.") from None
+        raise NbdlError(f"cannot make the folder {place} ({error.strerror}); set NBDL_CACHE_DIR to another.") from None
     import logging
 
     import pooch
@@ -51,12 +70,12 @@ def fetch(name: str, file: str, urls: tuple[str, ...], md5: str, progress: Progr
         try:
             return Path(
                 pooch.retrieve(
-                    f"{url}{file}",
-                    known_hash=f"md5:{md5}",
+                    url,
+                    known_hash=f"md5:{md5}" if md5 else None,
                     fname=file,
-                    path=folder,
+                    path=place,
                     downloader=lambda address, target, _: _resume(
-                        address, Path(target), folder / f"{file}.part", progress
+                        address, Path(target), place / f"{file}.part", progress
                     ),
                 )
             )
@@ -82,10 +101,10 @@ def _resume(url: str, target: Path, part: Path, progress: Progress) -> None:
     import requests
 
     start = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={start}-"} if start else {}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as answer:
         if answer.status_code == 416:  # nothing is left to fetch, or what is there is no part of this file
-            os.replace(part, target)
+            _keep(part, target)
             return
         answer.raise_for_status()
         start = start if answer.status_code == 206 else 0
@@ -100,4 +119,11 @@ def _resume(url: str, target: Path, part: Path, progress: Progress) -> None:
                     progress(part.stem, received, total)
     if total is not None and received < total:
         raise ConnectionError(f"cut off after {received:,} of {total:,} bytes; the next try goes on from there")
+    _keep(part, target)
+
+
+def _keep(part: Path, target: Path) -> None:
+    if part.stem.endswith(".zip") and not zipfile.is_zipfile(part):
+        part.unlink()
+        raise ValueError("what came is no zip archive")
     os.replace(part, target)

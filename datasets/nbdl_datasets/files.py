@@ -203,7 +203,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 
 def _check_arrays(path: Path, part: Split, task: str | None) -> Split:
     inputs, targets = part.inputs, part.targets
-    if inputs.ndim < 2 or len(inputs) != len(targets):
+    if inputs.ndim < 2 or not inputs.size or not targets.size or len(inputs) != len(targets):
         raise NbdlError(
             f"{path}: inputs {inputs.shape} and targets {targets.shape}; expected (n, ...) and (n) or (n, values)."
         )

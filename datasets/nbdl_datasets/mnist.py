@@ -1,6 +1,5 @@
 """MNIST and Fashion-MNIST: 60 000 images to learn from and 10 000 to test on, 28 x 28 bytes each."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from nbdl_datasets import idx
 from nbdl_datasets.base import Dataset, Split, cut
-from nbdl_datasets.download import Progress, fetch, folders
+from nbdl_datasets.download import Progress, addresses, fetch, folders
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -25,9 +24,7 @@ class Source:
     credit: str
 
     def urls(self) -> tuple[str, ...]:
-        """The addresses, or those of the variable NBDL_MNIST_URL or NBDL_FASHION_MNIST_URL, separated by blanks."""
-        given = os.environ.get(f"NBDL_{self.name.upper().replace('-', '_')}_URL")
-        return tuple(given.split()) if given else self.addresses
+        return addresses(self.name, self.addresses)
 
 
 SOURCES = {
@@ -76,7 +73,8 @@ def load(name: str, seed: int, progress: Progress = None, download: bool = True)
     source, paths = SOURCES[name], find(name)
     for file, md5 in zip(FILES, source.md5, strict=True):
         if file not in paths:
-            paths[file] = fetch(name, f"{file}.gz", source.urls(), md5, progress, download)
+            urls = tuple(f"{url}{file}.gz" for url in source.urls())
+            paths[file] = fetch(name, f"{file}.gz", urls, md5, progress, download)
     samples = pair(paths[FILES[0]], paths[FILES[1]])
     train, validation = cut(samples, (0.9,), seed, stratify=True)
     test = pair(paths[FILES[2]], paths[FILES[3]])

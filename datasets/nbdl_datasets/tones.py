@@ -2,7 +2,7 @@
 
     s(t) = envelope(t) * sum over h of a_h sin(2 pi h f t + phase_h) + noise
 
-Shape: (1, 2048) samples of 8 kHz, a quarter of a second.
+Shape: (1, 2048) samples of 8 kHz from -1 to 1, a quarter of a second.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ def _tone(random, instrument: str) -> np.ndarray:
     since = np.maximum(0, t - start)
     wave *= (1 - np.exp(-since / swell)) * np.exp(-since / fade)
     wave *= random.uniform(0.2, 1) / max(1e-6, abs(wave).max())
-    return wave + random.normal(0, 0.02, LENGTH)
+    return np.clip(wave + random.normal(0, 0.02, LENGTH), -1, 1)
 
 
 def load(seed: int) -> Dataset:

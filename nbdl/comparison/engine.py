@@ -1,109 +1,81 @@
-"""The runs of a comparison: each contender from each seed's first weights, over each seed's shuffles."""
+"""Runs done on whatever workers there are: each once, each remembered, a lost worker's again."""
 
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import Any
 
-from nbdl.comparison.contenders import Contender
-from nbdl.evaluation import Evaluation
-from nbdl.history import Epoch, History
-from nbdl.layers import Layer
-from nbdl.losses import Loss
-from nbdl.model import Sequential
-from nbdl.program import Announce, Data
-from nbdl.training import Budget, Diverged, Training
+from nbdl.comparison.problem import Problem
+from nbdl.comparison.runs import Outcome, Run, execute
+from nbdl.comparison.workers import Workers
+
+TRIES = 3  # workers that a run may lose before it is its own fault
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What all contenders have to solve, and how long each may take."""
+class Engine:
+    """Keeps one executor busy; use it in a `with`, so that no worker is left behind."""
 
-    layers: Sequence[Layer]
-    input_shape: tuple[int, ...]
-    train: Data
-    validation: Data
-    test: Data
-    loss: Loss
-    budget: Budget
-    backend: str = "auto"
-    clip: float | None = None
+    def __init__(self, problem: Problem, workers: Workers):
+        self.problem, self.workers = problem, workers
+        self._executor: Executor | None = None
+        self.lost_workers = 0
 
+    def __enter__(self) -> "Engine":
+        return self
 
-@dataclass(frozen=True)
-class Outcome:
-    """One run: its epochs on every clock, and its test at the end, or where and how it diverged."""
+    def __exit__(self, *error: object) -> None:
+        self._stop()
 
-    contender: Contender
-    seed: int
-    epochs: list[Epoch]
-    updates: int
-    examples: int
-    seconds: float
-    test_loss: float | None = None
-    test_accuracy: float | None = None
-    test_r2: float | None = None
-    diverged: str | None = None
-    diverged_update: int | None = None
+    def perform(self, runs: Sequence[Run]) -> Iterator[Outcome]:
+        """Yield the outcomes as they come. Whichever worker does a run, and in whatever order, its numbers are the same."""
+        waiting, suspects = deque(runs), deque[Run]()
+        flying: dict[Future, Run] = {}
+        losses: Counter[Run] = Counter()
+        while waiting or suspects or flying:
+            # After a loss those in the air then are done one at a time: so the run that takes its worker down is found.
+            while not flying and suspects:
+                self._submit(suspects.popleft(), flying)
+            while waiting and not suspects and len(flying) < self.workers.slots:
+                self._submit(waiting.popleft(), flying)
+            for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                run = flying.pop(future, None)
+                if run is None:
+                    continue
+                try:
+                    outcome = future.result()
+                except Exception as error:
+                    lost = [run, *flying.values()]
+                    flying.clear()
+                    self._stop()
+                    self.lost_workers += 1
+                    losses.update(lost)
+                    for one in lost:
+                        if losses[one] < TRIES:
+                            suspects.append(one)
+                        else:
+                            yield self._given_up(one, error)
+                    break
+                if outcome is None:
+                    self._submit(run, flying, self.problem)
+                else:
+                    yield outcome
 
+    def _submit(self, run: Run, flying: dict[Future, Run], problem: Problem | None = None) -> None:
+        if self._executor is None:
+            self._executor = self.workers.start()
+        arguments = (run, self.problem.digest, problem, self.workers.threads, self.workers.contended)
+        try:
+            future = self._executor.submit(execute, *arguments)
+        except Exception as error:  # the pool broke between two runs
+            future = Future()
+            future.set_exception(error)
+        flying[future] = run
 
-@dataclass
-class _Bench:
-    """Programs are bound once for each contender and reused by its seeds: only the numbers in them change."""
+    def _stop(self) -> None:
+        if self._executor is not None:
+            self.workers.stop(self._executor)
+            self._executor = None
 
-    problem: Problem
-    announce: Announce = None
-    model: Sequential = field(init=False)
-    validation: Evaluation = field(init=False)
-    test: Evaluation = field(init=False)
-
-    def __post_init__(self) -> None:
-        p = self.problem
-        self.model = Sequential(p.layers, p.input_shape)
-        self.validation = Evaluation(self.model, p.validation, p.loss, backend=p.backend, announce=self.announce)
-        self.test = Evaluation(self.model, p.test, p.loss, backend=p.backend, announce=self.announce)
-
-    def training(self, contender: Contender, seed: int) -> Training:
-        p = self.problem
-        self.model.initialize(seed)
-        return Training(
-            self.model,
-            p.train,
-            p.loss,
-            contender.optimizer,
-            batch=contender.batch,
-            budget=p.budget,
-            schedule=contender.schedule,
-            clip=p.clip,
-            seed=seed,
-            backend=p.backend,
-            announce=self.announce,
-        )
-
-
-def compare(
-    problem: Problem, contenders: Sequence[Contender], seeds: Sequence[int], announce: Announce = None
-) -> Iterator[Outcome]:
-    """Run every contender from every seed. Seed k means the same first weights and the same shuffles for all of them.
-
-    Kernels are compiled before the first run; evaluation is off every clock.
-    """
-    bench = _Bench(problem, announce)
-    for contender in contenders:
-        bench.training(contender, seeds[0])
-    for seed in seeds:
-        for contender in contenders:
-            yield _run(bench, contender, seed)
-
-
-def _run(bench: _Bench, contender: Contender, seed: int) -> Outcome:
-    training, history = bench.training(contender, seed), History()
-    end: dict[str, Any] = {}
-    try:
-        for _ in history.record(training, bench.validation):
-            pass
-        training.fetch()
-        result = bench.test.run()
-        end = {"test_loss": result.loss, "test_accuracy": result.accuracy, "test_r2": result.r2}
-    except Diverged as error:
-        end = {"diverged": error.kind, "diverged_update": error.update}
-    return Outcome(contender, seed, history.epochs, training.updates, training.examples, training.seconds, **end)
+    def _given_up(self, run: Run, error: Exception) -> Outcome:
+        what: dict[str, Any] = {"failure": "error", "failure_update": 0}
+        return Outcome(run, **what, message=f"{TRIES} workers were lost with it: {type(error).__name__}: {error}")

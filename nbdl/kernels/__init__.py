@@ -2,6 +2,7 @@
 
 from nbdl.kernels import (
     activation,
+    batchnorm,
     clip,
     convolution,
     dense,
@@ -17,6 +18,7 @@ from nbdl.kernels import (
 
 __all__ = [
     "activation",
+    "batchnorm",
     "clip",
     "convolution",
     "dense",

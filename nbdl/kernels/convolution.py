@@ -22,6 +22,7 @@ from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, RELU, _forward_reference, activate
 from nbdl.kernels.blocks import a_thread_each, block_sum, threads_for
 from nbdl.kernels.matmul import dot_at, multiply_at
+from nbdl.kernels.pairs import merge_rows
 from nbdl.kernels.tile import (
     DEPTH,
     SIMD,
@@ -29,16 +30,19 @@ from nbdl.kernels.tile import (
     WIDE_PANEL,
     blend_rows,
     element_bytes,
+    get,
     pack_panel_transposed,
+    put,
     put_number,
     stack_integers,
     stack_panel,
     stack_wide_panel,
     vector_lanes,
 )
-from nbdl.kernels.windows import correlate, fill_table, gather_pixels, layout, stage_channel
+from nbdl.kernels.windows import FEW, correlate, crowded, fill_table, gather_pixels, layout, roomy, stage_channel
 
 PARTS = 8  # at most so many groups of samples have weight gradients of their own, which are then added up
+TURNED = 64  # rows of the weights that a thread transposes at a time
 BEHIND = 64  # numbers behind a staged sample that the tile may read, though it uses none
 PART_SIZE = 1 << 18  # numbers that all of them may take together
 
@@ -74,6 +78,8 @@ def _reference(y, x, w, b, stage, spec, activation):
 def _finish(row, start, stop, bias, activation):
     """Bias and activation on a piece of one map."""
     piece, zero = row[start:stop], row.dtype.type(0)
+    if activation == LINEAR and bias == 0:
+        return
     if activation == RELU:
         for p in range(piece.size):
             value = piece[p] + bias
@@ -125,11 +131,11 @@ def _tiled(y, x, w, b, stage, spec, activation):
             f0, f1 = g * filters + filters * block // blocks, g * filters + filters * (block + 1) // blocks
             start, stop = correlate(
                 maps[n, f0].ctypes.data, pixels, source, w[f0].ctypes.data, f1 - f0, channels,
-                (w.shape[2], w.shape[3], w.shape[4]), (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2],
+                (w.shape[2], w.shape[3], w.shape[4]), False, (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2],
                 (y.shape[2], y.shape[3], y.shape[4]), (spec[0] * plane, spec[1] * row), s, slices, staged, like,
             )  # fmt: skip
             for f in range(f0, f1):
-                _finish(maps[n, f], start, stop, b[f] if b.size > 0 else like * 0, activation)
+                _finish(maps[n, f], start, stop, b[f] if b.size > 0 else y.dtype.type(0), activation)
 
 
 def _plain(y, x, w, b, stage, spec, activation):
@@ -214,28 +220,64 @@ def layout_transposed(y, x, w, spec):
     low_y, height = _lowest(1, w, spec), (y.shape[3] + spec[1] - 1) // spec[1] + (spec[1] - 1 + spec[4]) // spec[1]
     low_x, width = _lowest(2, w, spec), (y.shape[4] + spec[2] - 1) // spec[2] + (spec[2] - 1 + spec[5]) // spec[2]
     depth, height, width = depth - low, height - low_y, width - low_x
-    if low == low_y == low_x == 0 and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
+    there = x.shape[2] * x.shape[3] * x.shape[4]
+    bare = low == low_y == low_x == 0 and not (x.shape[1] > FEW and crowded(there))
+    if bare and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
         return False, x.shape[2] * x.shape[3] * x.shape[4], x.shape[3] * x.shape[4], x.shape[4]
-    return True, depth * height * width, height * width, width
+    return True, roomy(depth * height * width), height * width, width
 
 
 @register_jitable
-def _turn(turned, w, g, c, filters, spec):
-    """Channel c of a group's weights as rows of the backward product: for each phase (filter, taps of the phase)."""
-    base = g * w.shape[1] * filters * w.shape[2] * w.shape[3] * w.shape[4]
-    for phase in range(spec[0] * spec[1] * spec[2]):
-        rz, ry, rx = phase // (spec[1] * spec[2]), phase // spec[2] % spec[1], phase % spec[2]
-        z, nz, jz, _ = _axis(rz, w.shape[2], spec[0], spec[3], spec[6])
-        y, ny, jy, _ = _axis(ry, w.shape[3], spec[1], spec[4], spec[7])
-        x, nx, jx, _ = _axis(rx, w.shape[4], spec[2], spec[5], spec[8])
-        at = base + c * filters * nz * ny * nx
-        for f in range(filters):
-            for i in range(nz):
-                for j in range(ny):
-                    for k in range(nx):
-                        turned[at] = w[g * filters + f, c, z + i * jz, y + j * jy, x + k * jx]
-                        at += 1
-        base += w.shape[1] * filters * nz * ny * nx
+def _tap_place(tap, kernel, stride, padding, dilation):
+    """Along an axis, the phase that a tap reaches: taps of earlier phases, its own taps, and the tap's number in it."""
+    phase, before, own, number = (tap * dilation - padding) % stride, 0, 0, 0
+    for k in range(kernel):
+        other = (k * dilation - padding) % stride
+        if other < phase:
+            before += 1
+        elif other == phase:
+            number += k < tap
+            own += 1
+    return before, own, number
+
+
+@register_jitable
+def _turned_row(row, w, spec, filters):
+    """Where a row (channel, tap) of the transposed weights stands among a group's: phase, channel, tap of the phase."""
+    kz, ky, kx = w.shape[2], w.shape[3], w.shape[4]
+    c, tap = divmod(row, kz * ky * kx)
+    z, nz, iz = _tap_place(tap // (ky * kx), kz, spec[0], spec[3], spec[6])
+    y, ny, iy = _tap_place(tap // kx % ky, ky, spec[1], spec[4], spec[7])
+    x, nx, ix = _tap_place(tap % kx, kx, spec[2], spec[5], spec[8])
+    before = z * ky * kx + nz * (y * kx + ny * x)
+    return (w.shape[1] * before + c * nz * ny * nx + (iz * ny + iy) * nx + ix) * filters
+
+
+@register_jitable
+def _turn(turned, w, g, start, stop, filters, spec, like):
+    """Rows `start` to `stop` of a group's weights (filters, channels x taps) transposed, sorted by the phase they reach.
+
+    For each phase they are a matrix (channels, taps of the phase x filters), the backward product's first factor.
+    """
+    rows, size, width = (
+        w.shape[1] * w.shape[2] * w.shape[3] * w.shape[4],
+        element_bytes(like),
+        VECTORS * vector_lanes(like),
+    )
+    panel, places = stack_panel(like), stack_integers()
+    stepped = spec[0] * spec[1] * spec[2] > 1
+    for r in range(stop - start if stepped else 0):
+        put(places, r, _turned_row(start + r, w, spec, filters))
+    for f in range(0, filters, width):
+        across = min(width, filters - f)
+        source = w.ctypes.data + ((g * filters + f) * rows + start) * size
+        pack_panel_transposed(panel, source, rows, stop - start, across, like)
+        target = turned.ctypes.data + (g * rows * filters + f) * size
+        if not stepped:
+            blend_rows(target + start * filters * size, filters, panel, width, stop - start, across, like, like * 0)
+            continue
+        for r in range(stop - start):
+            blend_rows(target + get(places, r) * size, 0, panel + r * width * size, 0, 1, across, like, like * 0)
 
 
 @register_jitable
@@ -261,7 +303,7 @@ def _phases(y, target, source, turned, w, filters, first, lows, place, spec, par
             mine = turned + (weights + first * filters * taps) * size
             correlate(
                 target.ctypes.data + done * size, cells, source, mine, channels, filters,
-                (nz, ny, nx), (z0 - lows[0], y0 - lows[1], x0 - lows[2]),
+                (nz, ny, nx), True, (z0 - lows[0], y0 - lows[1], x0 - lows[2]),
                 (-(jz * spec[6] // spec[0]), -(jy * spec[7] // spec[1]), -(jx * spec[8] // spec[2])),
                 place, 1, (depth, height, width), (place[1], place[2]), part, parts, staged, like,
             )  # fmt: skip
@@ -272,9 +314,24 @@ def _phases(y, target, source, turned, w, filters, first, lows, place, spec, par
 @register_jitable
 def _interleave(y, cells, spec):
     """Put the cells of all phases of one channel in their places. Shape: y (depth, height, width), cells (flat)."""
-    at = 0
+    at, pairs = 0, spec[2] == 2 and y.shape[2] > 1
+    one = y.dtype.type(1)
     for rz in range(spec[0]):
         for ry in range(spec[1]):
+            lines = (y.shape[1] - ry + spec[1] - 1) // spec[1]
+            planes = (y.shape[0] - rz + spec[0] - 1) // spec[0]
+            if pairs:
+                left, right = (y.shape[2] + 1) // 2, y.shape[2] // 2
+                evens, odds = at, at + planes * lines * left
+                for z in range(planes):
+                    if lines > 0:
+                        merge_rows(
+                            y[rz + z * spec[0], ry].ctypes.data, spec[1] * y.shape[2],
+                            cells[evens + z * lines * left :].ctypes.data, left,
+                            cells[odds + z * lines * right :].ctypes.data, right, lines, y.shape[2], one,
+                        )  # fmt: skip
+                at += planes * lines * y.shape[2]
+                continue
             for rx in range(spec[2]):
                 width = (y.shape[2] - rx + spec[2] - 1) // spec[2]
                 for z in range(rz, y.shape[0], spec[0]):
@@ -293,8 +350,11 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
     fronts = (-lows[0], -lows[1], -lows[2])
     workers, (slices, blocks) = threads(), cuts(samples * groups, cells, channels, threads())
     maps, whole, bordered = y.reshape(samples, y.shape[1], cells), filters * channel, stage.reshape(stage.size)
-    for part in prange(groups * channels):
-        _turn(turned, w, part // channels, part % channels, filters, spec)
+    rows = channels * w.shape[2] * w.shape[3] * w.shape[4]
+    turns = (rows + TURNED - 1) // TURNED
+    for part in prange(groups * turns):
+        first = part % turns * TURNED
+        _turn(turned, w, part // turns, first, min(rows, first + TURNED), filters, spec, like)
     ahead = slices * blocks > 1
     if staged and ahead:
         for part in prange(samples * x.shape[1]):
@@ -445,7 +505,7 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
                 for k in range(k0, k1, DEPTH):
                     height = min(DEPTH, k1 - k)
                     real = min(height, rows - k)
-                    fill_table(table, k, real, taps, (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2])
+                    fill_table(table, k, real, taps, 0, (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2])
                     gather_pixels(
                         windows, pitch, source, p, here, dz.shape[3], dz.shape[4], spec[0] * plane, spec[1] * row,
                         table, real, like,

@@ -16,8 +16,12 @@ from numba.extending import register_jitable
 
 from nbdl.kernel import Kernel, cuda
 from nbdl.kernels.blocks import a_thread_each
+from nbdl.kernels.pairs import give_to_largest, largest_of_squares
+from nbdl.kernels.tile import SIMD
 
 MAX, AVERAGE, AVERAGE_PADDED = range(3)
+VECTORS_THERE = SIMD != "plain"
+PARALLEL_BYTES = 300_000  # few sums a byte: threads pay earlier than elsewhere
 
 
 def _windows(x, y, spec):
@@ -81,15 +85,10 @@ def _pool(x, z, line, column, spec, kind):
 
 @register_jitable
 def _in_pairs(spec, x, y):
-    """Whether the windows are whole squares of two by two cells side by side, the most common case."""
+    """Whether the windows are whole squares of two by two cells side by side, the most common case, and there are vectors."""
     ones = spec[0] * spec[3] == 1 and spec[6] + spec[7] + spec[8] == 0
     pairs = spec[1] == 2 and spec[2] == 2 and spec[4] == 2 and spec[5] == 2
-    return ones and pairs and 2 * y.shape[3] <= x.shape[3] and 2 * y.shape[4] <= x.shape[4]
-
-
-@register_jitable
-def _largest(a, b):
-    return b if b > a or b != b else a
+    return VECTORS_THERE and ones and pairs and 2 * y.shape[3] <= x.shape[3] and 2 * y.shape[4] <= x.shape[4]
 
 
 def _cpu(y, x, spec, kind):
@@ -97,17 +96,16 @@ def _cpu(y, x, spec, kind):
     for part in prange(y.shape[0] * y.shape[1]):
         n, c = part // y.shape[1], part % y.shape[1]
         for z in range(y.shape[2]):
+            if pairs:
+                largest_of_squares(
+                    y[n, c, z].ctypes.data, y.shape[4], x[n, c, z].ctypes.data, x.shape[4], y.shape[3], y.shape[4],
+                    y.dtype.type(1),
+                )  # fmt: skip
+                continue
             for line in range(y.shape[3]):
                 row = y[n, c, z, line]
-                if pairs:
-                    top, bottom = x[n, c, z, 2 * line], x[n, c, z, 2 * line + 1]
-                    for i in range(row.size):
-                        row[i] = _largest(
-                            _largest(top[2 * i], top[2 * i + 1]), _largest(bottom[2 * i], bottom[2 * i + 1])
-                        )
-                else:
-                    for i in range(row.size):
-                        row[i] = _pool(x[n, c], z, line, i, spec, kind)
+                for i in range(row.size):
+                    row[i] = _pool(x[n, c], z, line, i, spec, kind)
 
 
 def _backward_cpu(dx, dy, x, y, spec, kind):
@@ -118,18 +116,10 @@ def _backward_cpu(dx, dy, x, y, spec, kind):
             if 2 * y.shape[3] < x.shape[3] or 2 * y.shape[4] < x.shape[4]:
                 dx[n, c] = zero
             for z in range(y.shape[2]):
-                for line in range(y.shape[3]):
-                    errors, winner = dy[n, c, z, line], y[n, c, z, line]
-                    top, bottom = x[n, c, z, 2 * line], x[n, c, z, 2 * line + 1]
-                    to_top, to_bottom = dx[n, c, z, 2 * line], dx[n, c, z, 2 * line + 1]
-                    for i in range(errors.size):
-                        left = errors[i]  # what no cell has taken yet
-                        for side in range(2):
-                            taken = left if top[2 * i + side] == winner[i] else zero
-                            to_top[2 * i + side], left = taken, zero if top[2 * i + side] == winner[i] else left
-                        for side in range(2):
-                            taken = left if bottom[2 * i + side] == winner[i] else zero
-                            to_bottom[2 * i + side], left = taken, zero if bottom[2 * i + side] == winner[i] else left
+                give_to_largest(
+                    dx[n, c, z].ctypes.data, x[n, c, z].ctypes.data, x.shape[4], dy[n, c, z].ctypes.data,
+                    y[n, c, z].ctypes.data, y.shape[4], y.shape[3], y.shape[4], dx.dtype.type(1),
+                )  # fmt: skip
             continue
         dx[n, c] = zero
         for z in range(y.shape[2]):
@@ -238,7 +228,16 @@ def _flops(y, x, spec, kind):
     return y.size * spec[0] * spec[1] * spec[2]
 
 
-pool_forward = Kernel("pool_forward", _reference, _cpu, _cuda, grid=a_thread_each, flops=_flops, cases=_cases)
+pool_forward = Kernel(
+    "pool_forward",
+    _reference,
+    _cpu,
+    _cuda,
+    grid=a_thread_each,
+    flops=_flops,
+    cases=_cases,
+    parallel_bytes=PARALLEL_BYTES,
+)
 pool_backward = Kernel(
     "pool_backward",
     _backward_reference,
@@ -247,4 +246,5 @@ pool_backward = Kernel(
     grid=a_thread_each,
     flops=lambda dx, dy, x, y, spec, kind: _flops(dy, x, spec, kind),
     cases=_backward_cases,
+    parallel_bytes=PARALLEL_BYTES,
 )

@@ -53,6 +53,7 @@ WIDE_PANEL = 8  # vectors in a row of a wide panel
 PIECES = (0, 1, 2, 3, 4, 8, 16)  # runs that one vector of a panel may be put together from, see `gather_rows`
 MOST_PIECES = PIECES[-1]
 WIDE_HEIGHT, WIDE_VECTORS = (3, 8) if SIMD in ("avx512", "neon") else (2, 4)  # for products of few rows
+FEW_ROWS = 6 if SIMD in ("avx512", "neon") else 2  # four vectors of so few rows still fit the registers
 DOT_ROWS = 4 if SIMD in ("avx512", "neon") else 2
 DOT_COLUMNS = 4
 
@@ -248,33 +249,29 @@ def outer_tile(typingctx, rows, vectors, a, a_row, a_col, b, b_row, depth, c, c_
 
 
 @intrinsic
-def window_tile(
-    typingctx, rows, vectors, a, a_row, first, second, table, depth, c_first, c_second, c_row, left, right, scale, keep
-):
-    """C = scale A B + keep C, where row k of B stands `table[k]` elements behind `first` (and `second`): no panel needed.
+def window_tile(typingctx, rows, vectors, a, a_row, b, table, depth, c, c_row, spots, scale, keep):
+    """C = scale A B + keep C, where row k of B stands `table[k]` elements further on: no panel needed.
 
-    `rows` rows and one or two vectors, of which `left` and `right` lanes count and go to `c_first` and `c_second`. All
-    lanes are read, whether they count or not.
+    `rows` rows, and one, two or (up to FEW_ROWS) four vectors. For each of them `spots` holds three integers: elements
+    from `b` to it, elements from `c` to where its sums go, and how many of its lanes count. All lanes are read.
     """
     element = _element(scale)
-    signature = types.void(*([types.intp] * 13), element, element)
+    signature = types.void(*([types.intp] * 10), element, element)
 
     def codegen(context, builder, signature, arguments):
         e = _Emitter(builder, element)
-        rows, vectors, a, a_row, first, second, table, depth, c_first, c_second, c_row, left, right, scale, keep = (
-            arguments
-        )
-        a, first, second, c_first, c_second = (
-            builder.inttoptr(address, e.scalar.as_pointer()) for address in (a, first, second, c_first, c_second)
-        )
-        table = builder.inttoptr(table, e.i64.as_pointer())
-        sources, targets = (first, second), ((c_first, e.mask(left, 0)), (c_second, e.mask(right, 0)))
+        rows, vectors, a, a_row, b, table, depth, c, c_row, spots, scale, keep = arguments
+        a, b, c = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (a, b, c))
+        table, spots = (builder.inttoptr(address, e.i64.as_pointer()) for address in (table, spots))
         scales, keeps = e.splat(scale), e.splat(keep)
-        reads = e.splat(builder.fcmp_unordered("!=", keep, ir.Constant(e.scalar, 0.0)), targets[0][1].type)
+        reads = builder.fcmp_unordered("!=", keep, ir.Constant(e.scalar, 0.0))
+        reads = e.splat(reads, ir.VectorType(ir.IntType(1), e.lanes))
 
         def case(height, width):
             def emit():
                 row_of = e.row_offsets(a_row, height)
+                spot = [[builder.load(e.at(spots, e.index(3 * v + i))) for i in range(3)] for v in range(width)]
+                sources, targets = [e.at(b, s[0]) for s in spot], [(e.at(c, s[1]), e.mask(s[2], 0)) for s in spot]
 
                 def step(k, acc):
                     offset, a_k = builder.load(e.at(table, k)), e.at(a, k)
@@ -295,8 +292,10 @@ def window_tile(
 
             return emit
 
-        cases = {h * 4 + v: case(h, v) for h in range(1, HEIGHT + 1) for v in range(1, VECTORS + 1)}
-        _switch(builder, builder.add(builder.mul(rows, e.index(4)), vectors), cases)
+        shapes = [(h, v) for v in (1, 2) for h in range(1, HEIGHT + 1)] + [(h, 4) for h in range(1, FEW_ROWS + 1)]
+        _switch(
+            builder, builder.add(builder.mul(rows, e.index(8)), vectors), {h * 8 + v: case(h, v) for h, v in shapes}
+        )
         return context.get_dummy_value()
 
     return signature, codegen
@@ -522,6 +521,17 @@ def put(typingctx, address, index, value):
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def get(typingctx, address, index):
+    """integers[index]."""
+
+    def codegen(context, builder, signature, arguments):
+        address, index = arguments
+        return builder.load(builder.gep(builder.inttoptr(address, index.type.as_pointer()), [index]))
+
+    return types.intp(types.intp, types.intp), codegen
 
 
 @intrinsic

@@ -13,9 +13,11 @@ Everything is three-dimensional (depth, height, width); a picture has depth 1, a
 from numba.extending import overload, register_jitable
 
 from nbdl.kernels.matmul import multiply_at
+from nbdl.kernels.pairs import split_rows
 from nbdl.kernels.shared import external, share
 from nbdl.kernels.tile import (
     DEPTH,
+    FEW_ROWS,
     HEIGHT,
     MOST_PIECES,
     VECTORS,
@@ -29,6 +31,7 @@ from nbdl.kernels.tile import (
     window_tile,
 )
 
+FEW = 8  # channels that the first-level cache holds wherever they lie
 GATHERING = 4.5  # what gathering a row of a panel costs, in rows of the product
 
 
@@ -65,25 +68,27 @@ def _lines_block(
 
     Vectors of pixels `first` to `stop`, counted line by line; those at the end of a line are not full.
     """
-    lanes, size = vector_lanes(scale), element_bytes(scale)
+    lanes, size, spots = vector_lanes(scale), element_bytes(scale), stack_integers()
     each, tiles = (width + lanes - 1) // lanes, (filters + HEIGHT - 1) // HEIGHT
-    for v in range(first, stop, 2):
-        line, x = v // each, v % each * lanes
-        place = line // height * plane_step + line % height * row_step + x
-        at, left = line * width + x, min(lanes, width - x)
-        vectors, place_2, at_2, right = 1, place, at, 0
-        if v + 1 < stop:
-            line, x = (v + 1) // each, (v + 1) % each * lanes
-            place_2 = line // height * plane_step + line % height * row_step + x
-            vectors, at_2, right = 2, line * width + x, min(lanes, width - x)
+    # A row of B is two loads where it crosses a cache line: few rows of A need more vectors to be worth them.
+    most = 4 if filters <= FEW_ROWS else 2
+    v = first
+    while v < stop:
+        vectors = most if v + most <= stop else 2 if v + 2 <= stop else 1
+        for i in range(vectors):
+            line, x = (v + i) // each, (v + i) % each * lanes
+            put(spots, 3 * i, line // height * plane_step + line % height * row_step + x)
+            put(spots, 3 * i + 1, line * width + x)
+            put(spots, 3 * i + 2, min(lanes, width - x))
         i = 0
         for t in range(tiles):
             rows = (filters - i + tiles - t - 1) // (tiles - t)
             window_tile(
-                rows, vectors, w + i * w_row * size, w_row, source + place * size, source + place_2 * size, table, depth,
-                y + (i * y_row + at) * size, y + (i * y_row + at_2) * size, y_row, left, right, scale, keep,
+                rows, vectors, w + i * w_row * size, w_row, source, table, depth, y + i * y_row * size, y_row, spots,
+                scale, keep,
             )  # fmt: skip
             i += rows
+        v += vectors
 
 
 share("lines", _lines_block, 14, 2)
@@ -143,20 +148,33 @@ def _gather_pixels(panel, pitch, source, first, count, height, width, plane_step
 
 
 @register_jitable
+def crowded(channel):
+    """Whether channels so many elements apart share so few sets of the first-level cache that they drive each other out."""
+    return channel % 128 == 0
+
+
+@register_jitable
+def roomy(channel):
+    """The next distance between staged channels that is not crowded."""
+    return channel + 16 if crowded(channel) else channel
+
+
+@register_jitable
 def layout(y, x, w, spec):
     """How the input of a convolution lies before it: staged, and elements a channel, a plane, a row and a column phase.
 
-    An input without border or step along x is read where it is, unstaged.
+    An input without border or step along x is read where it is, unstaged, unless its channels are crowded.
     """
     depth = (y.shape[2] - 1) * spec[0] + (w.shape[2] - 1) * spec[6] + 1
     height = (y.shape[3] - 1) * spec[1] + (w.shape[3] - 1) * spec[7] + 1
     width = (y.shape[4] - 1) * spec[2] + (w.shape[4] - 1) * spec[8] + 1
     bare = spec[2] == 1 and spec[3] + spec[4] + spec[5] == 0
+    bare = bare and not (x.shape[1] > FEW and crowded(x.shape[2] * x.shape[3] * x.shape[4]))
     if bare and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
         return False, x.shape[2] * x.shape[3] * x.shape[4], x.shape[3] * x.shape[4], x.shape[4], x.shape[4]
     columns = (width + spec[2] - 1) // spec[2]
     row = spec[2] * columns
-    return True, depth * height * row, height * row, row, columns
+    return True, roomy(depth * height * row), height * row, row, columns
 
 
 @register_jitable
@@ -182,7 +200,16 @@ def stage_channel(staged, x, fronts, place, step):
                     staged.ctypes.data + (at + y0 * row + start) * size, row,
                     x[z - fronts[0], y0 - fronts[1], first:].ctypes.data, width, y1 - y0, stop - start, one, one * 0,
                 )  # fmt: skip
-            elif step > 1:
+            elif step == 2 and stop > start and y1 > y0:
+                if phase == 0:
+                    odd, q = fronts[2] % 2, fronts[2] // 2
+                    here = staged.ctypes.data + (z * plane + y0 * row + q) * size
+                    split_rows(
+                        here + odd * columns * size, here + ((1 - odd) * columns + odd) * size, row,
+                        x[z - fronts[0], y0 - fronts[1]].ctypes.data, width, y1 - y0,
+                        min(width, 2 * columns - fronts[2]), x.dtype.type(1),
+                    )  # fmt: skip
+            elif step > 2:
                 for line in range(y0, y1):
                     here, source = at + line * row, x[z - fronts[0], line - fronts[1]]
                     for q in range(stop - start):
@@ -190,26 +217,36 @@ def stage_channel(staged, x, fronts, place, step):
 
 
 @register_jitable
-def fill_table(table, start, count, taps, first, hop, place, step):
-    """Offsets of the rows `start` to `start + count` of the windows, rows being ordered by (channel, tap).
+def fill_table(table, start, count, taps, channels, first, hop, place, step):
+    """Offsets of the rows `start` to `start + count` of the windows.
 
-    Tap (i, j, k) reads `first + hop * (i, j, k)` cells from where the pixel stands in the staged input.
+    Rows are ordered by (channel, tap), and with `channels` other than 0 by (tap, channel). Tap (i, j, k) reads
+    `first + hop * (i, j, k)` cells from where the pixel stands in the staged input.
     """
     channel, plane, row, columns = place
-    rest, k = divmod(start, taps[2])
+    tap, c = divmod(start, channels) if channels > 0 else (start, 0)
+    rest, k = divmod(tap, taps[2])
     rest, j = divmod(rest, taps[1])
-    c, i = divmod(rest, taps[0])
+    if channels > 0:
+        i = rest
+    else:
+        c, i = divmod(rest, taps[0])
     for r in range(count):
         x = first[2] + k * hop[2]
         if step > 1:
             x = x % step * columns + x // step
         put(table, r, c * channel + (first[0] + i * hop[0]) * plane + (first[1] + j * hop[1]) * row + x)
+        if channels > 0:
+            c += 1
+            if c < channels:
+                continue
+            c = 0
         k += 1
         if k == taps[2]:
             j, k = j + 1, 0
             if j == taps[1]:
                 i, j = i + 1, 0
-                if i == taps[0]:
+                if i == taps[0] and channels == 0:
                     c, i = c + 1, 0
 
 
@@ -227,9 +264,12 @@ def reads_lines(width, filters, staged, like):
 
 @register_jitable
 def correlate(
-    y, y_row, source, w, filters, channels, taps, first, hop, place, step, size, pitch, piece, pieces, staged, like
-):
+    y, y_row, source, w, filters, channels, taps, by_taps, first, hop, place, step, size, pitch, piece, pieces, staged,
+    like,
+):  # fmt: skip
     """A piece of every filter's map: y[f, pixel] = sum over the windows' rows k of w[f, k] window[k, pixel].
+
+    Rows of windows as in `fill_table`, channel by channel or `by_taps`.
 
     Addresses y, source and w; `size` (depth, height, width) of the map, `pitch` (plane, row) from a pixel to the next one
     behind and below in the staged input. Gives the first pixel and the one behind the last.
@@ -248,7 +288,7 @@ def correlate(
     for chunk in range(chunks):
         k0 = rows * chunk // chunks
         depth, keep = rows * (chunk + 1) // chunks - k0, like * 0 if chunk == 0 else like
-        fill_table(table, k0, depth, taps, first, hop, place, step)
+        fill_table(table, k0, depth, taps, channels if by_taps else 0, first, hop, place, step)
         if direct:
             multiply_lines(
                 y, y_row, source, w + k0 * bytes_, rows, filters, start // size[2] * each, stop // size[2] * each,

@@ -7,6 +7,7 @@ from nbdl.errors import NbdlError
 from nbdl.kernels.activation import KINDS
 from nbdl.layers.activation import Activation
 from nbdl.layers.base import Layer, Parameter, Views
+from nbdl.layers.batchnorm import BatchNorm
 from nbdl.layers.convolution import (
     Conv1D,
     Conv1DTranspose,
@@ -27,6 +28,7 @@ __all__ = [
     "AvgPool1D",
     "AvgPool2D",
     "AvgPool3D",
+    "BatchNorm",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",
@@ -54,6 +56,7 @@ _CLASSES: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
         Activation,
+        BatchNorm,
         Conv1D,
         Conv1DTranspose,
         Conv2D,

@@ -31,6 +31,7 @@ class Views:
     dy: Any = None
     parameters: dict[str, Any] = field(default_factory=dict)
     gradients: dict[str, Any] = field(default_factory=dict)
+    buffers: dict[str, Any] = field(default_factory=dict)
     saved: dict[str, Any] = field(default_factory=dict)
     counter: Any = None  # (seed, update), for layers that draw random numbers
     blend: Any = None  # (scale, keep) of the weight gradients, see kernels/dense.py
@@ -47,6 +48,10 @@ class Layer:
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
         """The parameters by name."""
+        return {}
+
+    def buffers(self, shape: Shape) -> dict[str, Parameter]:
+        """What training keeps from step to step, though no gradient moves it: saved with the network, never decayed."""
         return {}
 
     def saved(self, shape: Shape) -> dict[str, Shape]:

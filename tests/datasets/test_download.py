@@ -2,10 +2,7 @@
 
 import gzip
 import hashlib
-import http.server
-import re
 import struct
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -28,53 +25,17 @@ def content(file, n):
 FILES = {f"{file}.gz": content(file, 200 if file.startswith("train") else 50) for file in mnist.FILES}
 
 
-class Server(http.server.BaseHTTPRequestHandler):
-    """Serves FILES below /good, understands Range, and misbehaves below the other folders."""
-
-    asked: list = []  # noqa: RUF012  shared on purpose
-    cut_once: set = set()  # noqa: RUF012
-
-    def do_GET(self):
-        folder, name = self.path.strip("/").split("/")
-        span = self.headers.get("Range")
-        Server.asked.append((folder, name, span))
-        if folder == "forbidden":
-            self.send_error(403)
-            return
-        body = FILES[name]
-        if folder == "wrong":
-            body = b"<html>Please log in</html>"
-        start = int(re.match(r"bytes=(\d+)-", span)[1]) if span else 0
-        self.send_response(206 if span else 200)
-        self.send_header("Content-Length", str(len(body) - start))
-        self.end_headers()
-        if folder == "cut" and name not in Server.cut_once:
-            Server.cut_once.add(name)
-            self.wfile.write(body[start : len(body) // 2])
-            return
-        self.wfile.write(body[start:])
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    Server.asked, Server.cut_once = [], set()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{running.server_port}"
-        md5 = tuple(hashlib.md5(FILES[f"{file}.gz"]).hexdigest() for file in mnist.FILES)
-        monkeypatch.setitem(mnist.SOURCES, "mnist", replace(mnist.SOURCES["mnist"], md5=md5))
-        monkeypatch.setenv("NBDL_CACHE_DIR", str(tmp_path / "cache"))
-        monkeypatch.delenv("NBDL_DATA_DIR", raising=False)
-        monkeypatch.setattr(download, "PATIENCE", 3)
+def server(web, monkeypatch):
+    web.files.update(FILES)
+    md5 = tuple(hashlib.md5(FILES[f"{file}.gz"]).hexdigest() for file in mnist.FILES)
+    monkeypatch.setitem(mnist.SOURCES, "mnist", replace(mnist.SOURCES["mnist"], md5=md5))
 
-        def serve(*folders):
-            monkeypatch.setenv("NBDL_MNIST_URL", " ".join(f"{address}/{folder}/" for folder in folders))
+    def serve(*folders):
+        monkeypatch.setenv("NBDL_MNIST_URL", " ".join(f"{web.address}/{folder}/" for folder in folders))
 
-        yield serve
-        running.shutdown()
+    serve.web = web
+    return serve
 
 
 def test_whole_files_arrive_once_with_progress(server):
@@ -87,9 +48,9 @@ def test_whole_files_arrive_once_with_progress(server):
     assert name.endswith(".gz")
     assert received == total
     assert nbdl_datasets.info("mnist").present
-    asked = len(Server.asked)
+    asked = len(server.web.asked)
     nbdl_datasets.load("mnist")
-    assert len(Server.asked) == asked
+    assert len(server.web.asked) == asked
 
 
 def test_a_download_cut_half_way_goes_on_where_it_stopped(server):
@@ -101,9 +62,9 @@ def test_a_download_cut_half_way_goes_on_where_it_stopped(server):
     kept = part.read_bytes()
     assert 0 < len(kept) <= len(FILES[first]) // 2
     assert FILES[first].startswith(kept)
-    Server.cut_once = set(FILES)
+    server.web.cut_once = set(FILES)
     nbdl_datasets.load("mnist")
-    assert ("cut", first, f"bytes={len(kept)}-") in Server.asked
+    assert ("cut", first, f"bytes={len(kept)}-") in server.web.asked
     assert not part.exists()
 
 

@@ -38,7 +38,7 @@ def list_(as_json):
     for one in found:
         shape = " × ".join(map(str, one.input_shape))
         here = one.source if one.path is None else "yes" if one.present else "not yet"
-        table.add_row(one.name, one.summary, str(one.samples), shape, here)
+        table.add_row(one.name, one.summary, "–" if one.samples is None else f"{one.samples:,}", shape, here)
     console.out().print(table)
     console.out().print(" Your own data: a .csv, .npz or idx file, as in nbdl train --dataset my.csv --label price")
 
@@ -81,18 +81,21 @@ def show(name, count, label, seed, as_json):
     out = console.out()
     with progress(None if as_json else console.err()) as report:
         data = load(name, seed=seed, progress=report, **({"label": label} if label else {}))
-    inputs, targets = data.train.inputs[:count], data.train.targets[:count]
+    n = len(data.train)
+    chosen = [i * n // min(count, n) for i in range(min(count, n))]  # from all over: files may be sorted by class
+    inputs, targets = data.train.inputs[chosen], data.train.targets[chosen]
     if as_json:
         shown = {"schema": "nbdl.samples/1", "name": data.name, "classes": data.classes}
         console.emit_json({**shown, "inputs": inputs, "targets": targets})
         return
     out.print(f" {data.name}: {data.summary}; {len(data.train)} + {len(data.validation)} + {len(data.test)} samples")
-    from nbdl_cli.drawing.sample import PICTURED, picture
+    from nbdl_cli.drawing.sample import PICTURED, across, picture
 
     if data.kind in PICTURED:
         from nbdl_cli.drawing.image import ImageRow
 
-        out.print(ImageRow([picture(i, data.kind) for i in inputs], [data.classes[t] for t in targets]))
+        pictures, names = [picture(i, data.kind) for i in inputs], [data.classes[t] for t in targets]
+        out.print(ImageRow(pictures, names, across=across(data.kind)))
         return
     from nbdl_cli.drawing.plot import LinePlot, Series
 
@@ -104,7 +107,9 @@ def show(name, count, label, seed, as_json):
     elif data.kind == "sound":
         for sound, target in zip(inputs[:3], targets, strict=False):
             time = range(sound.shape[1])
-            out.print(LinePlot([Series(data.classes[target], time, sound[0])], title="one sound", x_label="sample"))
+            out.print(
+                LinePlot([Series(data.classes[target], time, sound[0])], title=data.classes[target], x_label="sample")
+            )
     elif data.kind == "curve":
         out.print(LinePlot([Series("samples", x[:, 0], y[:, 0], dots=True)], title="training samples"))
     else:

@@ -9,40 +9,27 @@ from nbdl_cli.options import json_option
 @json_option
 def command(as_json):
     """List the demo models."""
-    from nbdl.optimizers import optimizer
+    from dataclasses import asdict
+
     from nbdl.zoo import demos
     from nbdl_cli import console
     from nbdl_datasets import info
 
-    found = demos()
+    found = [(demo, info(demo.dataset)) for demo in demos()]
     if as_json:
-        fields = (
-            "name",
-            "summary",
-            "lesson",
-            "dataset",
-            "layers",
-            "optimizer",
-            "settings",
-            "batch",
-            "schedule",
-            "epochs",
-        )
-        console.emit_json({"schema": "nbdl.models/1", "models": [{f: getattr(d, f) for f in fields} for d in found]})
+        models = [{**asdict(demo), "present": about.present} for demo, about in found]
+        console.emit_json({"schema": "nbdl.models/1", "models": models})
         return
+    from rich.padding import Padding
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title="demo models: nbdl train NAME", title_justify="left", show_lines=False)
-    table.add_column("name", style="bold", no_wrap=True)
-    table.add_column("what", overflow="fold")
-    table.add_column("layers", overflow="fold")
-    table.add_column("update", overflow="fold")
-    table.add_column("data", overflow="fold")
-    for d in found:
-        about = info(d.dataset)
-        settings = optimizer(d.optimizer, **d.settings)
-        there = d.dataset if about.present else f"{d.dataset} (downloads)"
-        table.add_row(
-            d.name, d.summary, d.layers, f"{settings.name} {settings.learning_rate:g}, batch {d.batch}", there
-        )
-    console.out().print(table)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("demo", style="bold cyan", no_wrap=True)
+    table.add_column("what it shows", overflow="fold")
+    for demo, about in found:
+        data = Text(f" [{demo.dataset}{'' if about.present else ', downloads'}]", "dim")
+        table.add_row(demo.name, Text(demo.summary) + data)
+    out = console.out()
+    out.print(Padding(table, (0, 0, 0, 1)))
+    out.print(" nbdl train DEMO trains one; nbdl explain DEMO shows its layers at work.")

@@ -80,6 +80,7 @@ def _draw(out, predictions, inputs, data, names):
 
     from nbdl_cli.drawing import figures
     from nbdl_cli.drawing.image import Image
+    from nbdl_cli.drawing.sample import PICTURED, picture
 
     if names is None:
         table = Table("example", "prediction", "truth")
@@ -101,8 +102,7 @@ def _draw(out, predictions, inputs, data, names):
             right = entry["truth"] == entry["prediction"]
             verdict.append("right" if right else f"wrong, it is {names[entry['truth']]}", "green" if right else "red")
         parts: list[Any] = [verdict]
-        if data["kind"] == "image":
-            top = float(sample.max()) or 1.0
-            parts.append(Image(sample.astype("float32") / top))
+        if data["kind"] in PICTURED:
+            parts.append(Image(picture(sample, data["kind"])))
         cards.append(Group(*parts, lines))
     out.print(Columns(cards, padding=(0, 3)))

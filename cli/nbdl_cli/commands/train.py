@@ -32,7 +32,7 @@ from nbdl_cli.options import (
 def command(threads, save, resume, log, as_json, quiet, profile, patience, **wishes):
     """Train a network and watch it learn.
 
-    DEMO is digits (when left out), xor, moons, spiral, regression, mnist-mlp or fashion-mlp; see `nbdl models`.
+    DEMO is one of those that `nbdl models` lists: digits (when left out), spiral, digits-cnn, tones-cnn, mnist-lenet ...
 
     \b
     nbdl train                               handwritten digits

@@ -91,19 +91,20 @@ class Image:
 class ImageRow:
     """Images side by side with a caption below each, in as many rows as the width asks for.
 
-    Large ones are shrunk where fewer than four would fit beside each other, as long as they stay readable.
+    Large ones are shrunk where fewer than `across` would fit beside each other, as long as they stay readable.
     """
 
     images: Sequence[Any]
     captions: Sequence[str]
     gap: int = 2
+    across: int = 4
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if not len(self.images):
             return
         room = options.max_width - 1
         readable = 12 if colourful(console) else 28
-        most = min(room, max(readable, (room + self.gap) // 4 - self.gap))
+        most = min(room, max(readable, (room + self.gap) // self.across - self.gap))
         drawn = [_fitting(image, console, most) for image in self.images]
         width = max(*(line.cell_len for image in drawn for line in image), *map(cell_len, self.captions), 1)
         width = min(width, room)

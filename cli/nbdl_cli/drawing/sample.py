@@ -6,6 +6,11 @@ PICTURED = ("image", "spectrogram", "video")
 FRAMES = 4  # of a film are shown side by side
 
 
+def across(kind: str) -> int:
+    """How many pictures of this kind should find room beside each other."""
+    return 2 if kind == "video" else 4
+
+
 def picture(sample: Any, kind: str) -> Any:
     """(height, width) or (height, width, 3) numbers from 0 to 1; a spectrogram has its low pitches below."""
     import numpy as np

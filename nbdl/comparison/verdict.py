@@ -1,0 +1,90 @@
+"""Two plain sentences that say what the intervals support, and nothing else."""
+
+import math
+
+from nbdl.comparison.experiment import Comparison
+from nbdl.comparison.statistics import Interval, quicker
+
+
+def verdict(comparison: Comparison) -> tuple[str, str]:
+    """The first sentence is about the result at the end of the budget, the second about the way to the target."""
+    return _result(comparison), _way(comparison)
+
+
+def score(value: float, accuracy: bool, signed: bool = False) -> str:
+    """A score as people read it, or a difference of scores in points."""
+    if not math.isfinite(value):
+        return "–∞" if value < 0 else "+∞"
+    sign = "+" if signed else ""
+    return f"{100 * value:{sign}.1f}" if accuracy else f"{value:{sign}.3f}"
+
+
+def between(interval: Interval, accuracy: bool) -> str:
+    return f"{score(interval.low, accuracy, signed=True)} to {score(interval.high, accuracy, signed=True)}"
+
+
+def listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _result(comparison: Comparison) -> str:
+    accuracy, best = comparison.problem.classifies, comparison.summaries[comparison.best]
+    name = "accuracy" if accuracy else "R²"
+    spent = listed([f"{v:g} {k}" for k, v in vars(comparison.spec.budget).items() if v is not None])
+    if not math.isfinite(best.score[1]):
+        return f"With {spent} each, every contender lost at least half of its runs: there is nothing to compare."
+    reached = f"{score(best.score[1], accuracy)}{' %' if accuracy else ''}"
+    start = f"With {spent} each, {best.contender.label} has the highest median test {name}, {reached}"
+    if not comparison.pairs:
+        return f"{start}; it is the only contender."
+    settled = [pair for pair in comparison.pairs if pair.settled and pair.difference.low > 0]
+    other = [pair for pair in comparison.pairs if pair not in settled]
+    parts = []
+    if settled:
+        unit = "points" if accuracy else "of R²"
+        gains = [f"{pair.second.label} ({between(pair.difference, accuracy)})" for pair in settled]
+        parts.append(f"better than {listed(gains)}, 95 % intervals of the paired difference in {unit}")
+    if other:
+        open_ = [f"{pair.second.label} ({between(pair.difference, accuracy)})" for pair in other]
+        few = len(comparison.spec.seeds)
+        parts.append(f"not told apart from {listed(open_)} by {few} seed{'s' * (few > 1)}")
+    return f"{start}: {', but '.join(parts)}."
+
+
+def _way(comparison: Comparison) -> str:
+    accuracy, contended = comparison.problem.classifies, any(s.contended for s in comparison.summaries)
+    clock = "examples" if contended else "seconds"
+    goal = f"{score(comparison.target, accuracy)} %" if accuracy else f"an R² of {score(comparison.target, accuracy)}"
+    why = ", the seconds being of a machine shared by several runs" if contended else ""
+    ordered = sorted(comparison.reaches, key=lambda one: (one.median[clock], one.expected[clock]))
+    first, never = ordered[0], [one for one in ordered if not one.hits]
+    if not first.hits:
+        return f"No contender reached {goal} on validation."
+    if not math.isfinite(first.median[clock]):
+        hits = [f"{one.contender.label} in {one.hits} of {one.runs} runs" for one in ordered if one.hits]
+        return f"Most runs never reached {goal} on validation: {listed(hits)} did."
+    start = f"To {goal} on validation {first.contender.label} took the fewest {clock} in the median{why}"
+    sure: list[tuple[str, str]] = []
+    unsure: list[tuple[str, str]] = []
+    for other in ordered[1:]:
+        if not other.hits:
+            continue
+        ratio = quicker(first, other, clock)
+        if ratio is None:
+            continue
+        bounds = f"{_times(ratio.low)} to {_times(ratio.high)} times"
+        (sure if ratio.low > 1 else unsure).append((other.contender.label, bounds))
+    parts = []
+    if sure:
+        parts.append("fewer than " + listed([f"{label} ({bounds})" for label, bounds in sure]))
+    if unsure:
+        parts.append(f"which {len(comparison.spec.seeds)} seeds do not tell from " + listed([u[0] for u in unsure]))
+    end = ""
+    if never:
+        labels = [one.contender.label for one in never]
+        end = f"; {listed(labels)} never got there"
+    return start + (f", {', and '.join(parts)}" if parts else "") + f"{end}."
+
+
+def _times(value: float) -> str:
+    return "∞" if math.isinf(value) else f"{value:.2g}" if value < 10 else f"{value:.0f}"
