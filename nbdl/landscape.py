@@ -32,6 +32,7 @@ class Path:
     updates   (k) how many updates led to each point
     length    the sum of the lengths of all steps, also of those not kept
     cost      mean over all samples at the end; not finite where it diverged
+    buffers   what the model's buffers held at the end, such as the running means of BatchNorm
     """
 
     method: str
@@ -43,6 +44,7 @@ class Path:
     length: float
     cost: float
     diverged: str | None = None
+    buffers: np.ndarray | None = None
 
     @property
     def distance(self) -> float:
@@ -64,9 +66,8 @@ def descend(
     backend: str = "auto",
     announce: Announce = None,
 ) -> Path:
-    """Train from the model's weights as they are, and keep the way; the weights are put back, bit for bit."""
-    weights = model.parameters.flat
-    before = weights.copy()
+    """Train from the model's weights as they are, and keep the way; the model is put back, bit for bit."""
+    weights, before = model.parameters.flat, model.snapshot()
     try:
         training = Training(
             model,
@@ -82,7 +83,7 @@ def descend(
         )
         cost = Evaluation(model, data, loss, backend=backend, announce=announce)
         most = max(2, min(MOST_POINTS, PATH_NUMBERS // weights.size))
-        points, updates, last, length, every, diverged = [before.copy()], [0], before.copy(), 0.0, 1, None
+        points, updates, last, length, every, diverged = [weights.copy()], [0], weights.copy(), 0.0, 1, None
         try:
             for step in training.steps():
                 training.fetch()
@@ -113,9 +114,10 @@ def descend(
             length,
             end,
             diverged,
+            model.buffers.flat.copy(),
         )
     finally:
-        weights[:] = before
+        model.restore(before)
 
 
 @dataclass(frozen=True)
@@ -275,12 +277,11 @@ def surface(
     backend: str = "auto",
     announce: Announce = None,
 ) -> Iterator[np.ndarray]:
-    """The cost at all x for each y, row by row in the order of `ys`; the model's weights are put back at the end.
+    """The cost at all x for each y, row by row in the order of `ys`; the model is put back at the end.
 
-    A cost that is not finite stays so. Shape: each (len(xs)) float64.
+    Its buffers stand still meanwhile. A cost that is not finite stays so. Shape: each (len(xs)) float64.
     """
-    weights = model.parameters.flat
-    before = weights.copy()
+    weights, before = model.parameters.flat, model.snapshot()
     try:
         evaluation = Evaluation(model, data, loss, backend=backend, announce=announce)
         for y in ys:
@@ -290,4 +291,4 @@ def surface(
                 row[column] = evaluation.run().loss
             yield row
     finally:
-        weights[:] = before
+        model.restore(before)

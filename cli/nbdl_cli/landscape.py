@@ -81,7 +81,9 @@ def run(wanted: Wanted, threads: int | None, svg_file: str | None, as_json: bool
 
         model, kind, names = _beginning(wanted, experiment)
         paths = _paths(wanted, experiment, model, batch, tell)
-        plane = _plane(kind, names, model, paths, experiment.seed)
+        best = min(paths, key=lambda path: path.cost)
+        model.buffers.flat[:] = best.buffers  # BatchNorm looks at the landscape as it did from there
+        plane = _plane(kind, names, model, paths, best, experiment.seed)
         data = _some(experiment, wanted.samples)
         surface = _surface(wanted, experiment, model, data, plane, paths, tell)
     tracks = _tracks(plane, paths)
@@ -176,10 +178,11 @@ def _paths(wanted: Wanted, experiment: Experiment, model: "Sequential", batch: i
     return found
 
 
-def _plane(kind: str, names: tuple[str, str], model: "Sequential", paths: "list[Path]", seed: int) -> "Plane":
+def _plane(
+    kind: str, names: tuple[str, str], model: "Sequential", paths: "list[Path]", best: "Path", seed: int
+) -> "Plane":
     from nbdl.landscape import plane_of_paths, plane_of_random_directions, plane_of_weights
 
-    best = min(paths, key=lambda path: path.cost)
     end = best.points[0 if best.diverged else -1]
     if kind == "principal":
         return plane_of_paths(paths)
