@@ -160,8 +160,8 @@ def _paths(wanted: Wanted, experiment: Experiment, model: "Sequential", batch: i
         if wanted.methods and method not in wanted.methods:
             continue
         tell(f"{method} descent")
-        found.append(
-            descend(
+        try:
+            path = descend(
                 model,
                 data,
                 experiment.loss,
@@ -174,7 +174,9 @@ def _paths(wanted: Wanted, experiment: Experiment, model: "Sequential", batch: i
                 backend=experiment.backend,
                 announce=lambda name: tell(f"compiling {name}"),
             )
-        )
+        except NbdlError as error:
+            raise NbdlError(f"{method} descent: {error} (--method says which of the three to draw.)") from None
+        found.append(path)
     return found
 
 
@@ -257,7 +259,8 @@ def _tracks(plane: "Plane", paths: "list[Path]") -> "list[Track]":
     found = []
     for path in paths:
         place = METHODS.index(path.method)
-        steps = f"{path.method} ({figures.count(path.updates[-1])} updates)"
+        count = path.updates[-1]
+        steps = f"{path.method} ({figures.count(count)} update{'' if count == 1 else 's'})"
         spots = [(float(x), float(y)) for x, y in plane.coordinates(path.points)]
         found.append(Track(steps, spots, path.method[0], place, path.diverged is not None))
     return found
@@ -322,7 +325,7 @@ def lesson(paths: "Sequence[Path]", experiment: Experiment) -> str:
 
 def _steps(path: "Path") -> str:
     count = path.updates[-1]
-    return f"{figures.count(count)} step{'s' if count > 1 else ''}"
+    return f"{figures.count(count)} step{'' if count == 1 else 's'}"
 
 
 def _winding(path: "Path") -> float:

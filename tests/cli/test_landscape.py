@@ -135,6 +135,7 @@ BAD = {
     "batch": (["--batch-size", "241"], "from 1 to 240"),
     "rate": (["--rate", "-1"], "above 0"),
     "folder": (["--svg", "no/such/x.svg"], "no folder"),
+    "batchnorm": (["moons", "--layers", "4,batchnorm,tanh"], "--method says which"),
     "epochs": (["--epochs", "0"], "above 0"),
 }
 
