@@ -58,6 +58,13 @@ class Evaluation:
             )
         return self._programs[batch]
 
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one run, as far as the layers count them."""
+        n = len(self.data)
+        sizes = (min(BATCH, n - start) for start in range(0, n, BATCH))
+        return sum(self._program(size).flops for size in sizes)
+
     def run(self) -> Result:
         """Loss, outputs and metrics with the parameters as they are now."""
         n, total, parts = len(self.data), 0.0, []

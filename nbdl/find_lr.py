@@ -77,8 +77,8 @@ def sweep(
         rate_t = low (high / low)^((t - 1) / (updates - 1))
         mean_t = beta mean_{t-1} + (1 - beta) loss_t,   smoothed_t = mean_t / (1 - beta^t)
 
-    Ends early where training diverges. The model's parameters are put back, bit for bit, however the sweep ends; the
-    optimizer's own learning rate plays no part. Raises NbdlError for a range or a number of updates that is none.
+    Ends early where training diverges. The model is put back, bit for bit, however the sweep ends; the optimizer's own
+    learning rate plays no part. Raises NbdlError for a range or a number of updates that is none.
     """
     if not (0 < low < high and math.isfinite(high)):
         raise NbdlError(f"the rates run from {low:g} to {high:g}; expected two numbers above 0, the lower one first.")
@@ -86,7 +86,7 @@ def sweep(
     updates = usual_updates(n if batch == "full" else int(batch)) if updates is None else updates
     if updates < 20:
         raise NbdlError(f"a sweep of {updates} updates shows nothing; expected 20 or more.")
-    before = model.parameters.flat.copy()
+    before = model.snapshot()
     try:
         training = Training(
             model,
@@ -103,7 +103,7 @@ def sweep(
         )
         yield from _smoothed(training, smoothing(updates))
     finally:
-        model.parameters.flat[:] = before
+        model.restore(before)
 
 
 def smoothing(updates: int) -> float:

@@ -21,7 +21,7 @@ from nbdl.training import Budget, Diverged, Training
 
 MOST_POINTS = 3000  # of one path are kept, and fewer where the network is large
 PATH_NUMBERS = 2**24  # floats that the points of one path may take
-SAMPLED = 200  # points of each path that the principal directions are computed from
+SAMPLED = 60  # points of each path that the principal directions are computed from
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Path:
     updates   (k) how many updates led to each point
     length    the sum of the lengths of all steps, also of those not kept
     cost      mean over all samples at the end; not finite where it diverged
+    buffers   what the model's buffers held at the end, such as the running means of BatchNorm
     """
 
     method: str
@@ -43,6 +44,7 @@ class Path:
     length: float
     cost: float
     diverged: str | None = None
+    buffers: np.ndarray | None = None
 
     @property
     def distance(self) -> float:
@@ -64,9 +66,8 @@ def descend(
     backend: str = "auto",
     announce: Announce = None,
 ) -> Path:
-    """Train from the model's weights as they are, and keep the way; the weights are put back, bit for bit."""
-    weights = model.parameters.flat
-    before = weights.copy()
+    """Train from the model's weights as they are, and keep the way; the model is put back, bit for bit."""
+    weights, before = model.parameters.flat, model.snapshot()
     try:
         training = Training(
             model,
@@ -82,15 +83,16 @@ def descend(
         )
         cost = Evaluation(model, data, loss, backend=backend, announce=announce)
         most = max(2, min(MOST_POINTS, PATH_NUMBERS // weights.size))
-        points, updates, last, length, every, diverged = [before.copy()], [0], before.copy(), 0.0, 1, None
+        points, updates, last, length, every, diverged = [weights.copy()], [0], weights.copy(), 0.0, 1, None
         try:
             for step in training.steps():
                 training.fetch()
-                moved = float(np.linalg.norm(weights.astype(np.float64) - last))
+                np.subtract(weights, last, out=last)
+                moved = math.sqrt(float(last @ last))
+                last[:] = weights
                 if not math.isfinite(moved):
                     continue  # the next loss will say so
                 length += moved
-                last[:] = weights
                 if step.update % every == 0:
                     points.append(last.copy())
                     updates.append(step.update)
@@ -98,7 +100,7 @@ def descend(
                         every, points, updates = 2 * every, points[::2], updates[::2]
         except Diverged as error:
             diverged = error.kind
-        if not np.array_equal(points[-1], last):
+        if not np.array_equal(points[-1], last) and np.isfinite(last).all():
             points.append(last.copy())
             updates.append(training.updates)
         end = math.inf if diverged else cost.run().loss
@@ -112,9 +114,10 @@ def descend(
             length,
             end,
             diverged,
+            model.buffers.flat.copy(),
         )
     finally:
-        weights[:] = before
+        model.restore(before)
 
 
 @dataclass(frozen=True)
@@ -247,7 +250,7 @@ def plane_of_paths(paths: Sequence[Path]) -> Plane:
     directions *= np.where(directions @ np.broadcast_to(way, origin.shape) < 0, -1.0, 1.0)[:, None]
     total = float((moved**2).sum())
     shares = [float(value) / total for value in (values[-1], values[-2])]
-    names = [f"principal direction {n} ({100 * share:.0f} %)" for n, share in enumerate(shares, 1)]
+    names = [f"principal direction {n} ({math.floor(100 * share)} %)" for n, share in enumerate(shares, 1)]
     return Plane("principal", origin, directions[0], directions[1], (names[0], names[1]))
 
 
@@ -274,12 +277,11 @@ def surface(
     backend: str = "auto",
     announce: Announce = None,
 ) -> Iterator[np.ndarray]:
-    """The cost at all x for each y, row by row in the order of `ys`; the model's weights are put back at the end.
+    """The cost at all x for each y, row by row in the order of `ys`; the model is put back at the end.
 
-    A cost that is not finite stays so. Shape: each (len(xs)) float64.
+    Its buffers stand still meanwhile. A cost that is not finite stays so. Shape: each (len(xs)) float64.
     """
-    weights = model.parameters.flat
-    before = weights.copy()
+    weights, before = model.parameters.flat, model.snapshot()
     try:
         evaluation = Evaluation(model, data, loss, backend=backend, announce=announce)
         for y in ys:
@@ -289,4 +291,4 @@ def surface(
                 row[column] = evaluation.run().loss
             yield row
     finally:
-        weights[:] = before
+        model.restore(before)

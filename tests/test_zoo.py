@@ -85,6 +85,7 @@ def test_models_lists_them_whole():
     assert [m["name"] for m in models] == list(DEMOS)
     for m in models:
         assert all(m[key] for key in ("summary", "lesson", "dataset", "optimizer", "settings", "batch", "epochs"))
+        assert m["layers"] or m["name"] == "line"  # which has its output layer only
         assert m["present"]
     listed = run("models")
     assert all(name in listed for name in DEMOS)

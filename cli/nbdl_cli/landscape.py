@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SCHEMA = "nbdl.landscape/1"
 START = (-1.0, 1.0)  # of the line: far from its bottom in both weights, where a seed would start it with b = 0
 SAMPLES = 1000
+STEPS = 20_000  # of stochastic descent, where nobody says how long to train
 WORK = 1.5e11  # floating-point operations that the grid may take when nobody says how fine it is
 STRAIGHT, WINDING = 1.2, 2.0  # length of the way over its distance: up to this straight, from this winding
 EQUAL = 1.02  # costs this near are called equal
@@ -50,6 +51,7 @@ class Wanted:
 
 
 def run(wanted: Wanted, threads: int | None, svg_file: str | None, as_json: bool, wishes: dict[str, Any]) -> None:
+    from nbdl import Budget
     from nbdl.files import write_atomically
     from nbdl.training import set_threads
     from nbdl_cli import console
@@ -64,6 +66,9 @@ def run(wanted: Wanted, threads: int | None, svg_file: str | None, as_json: bool
     batch = wishes.pop("batch")
     with progress(None if as_json else err) as report:
         experiment = plan(Wishes(**wishes), report)
+    if all(wishes[name] is None for name in ("epochs", "updates", "examples", "seconds")):
+        passes = max(1, min(experiment.demo.epochs, STEPS // len(experiment.dataset.train)))
+        experiment = replace(experiment, budget=Budget(epochs=passes))
     bar = Progress(
         TextColumn(" {task.description}"), BarColumn(), console=err, transient=True,
         disable=as_json or not err.is_terminal,
@@ -76,7 +81,9 @@ def run(wanted: Wanted, threads: int | None, svg_file: str | None, as_json: bool
 
         model, kind, names = _beginning(wanted, experiment)
         paths = _paths(wanted, experiment, model, batch, tell)
-        plane = _plane(kind, names, model, paths, experiment.seed)
+        best = min(paths, key=lambda path: path.cost)
+        model.buffers.flat[:] = best.buffers  # BatchNorm looks at the landscape as it did from there
+        plane = _plane(kind, names, model, paths, best, experiment.seed)
         data = _some(experiment, wanted.samples)
         surface = _surface(wanted, experiment, model, data, plane, paths, tell)
     tracks = _tracks(plane, paths)
@@ -153,8 +160,8 @@ def _paths(wanted: Wanted, experiment: Experiment, model: "Sequential", batch: i
         if wanted.methods and method not in wanted.methods:
             continue
         tell(f"{method} descent")
-        found.append(
-            descend(
+        try:
+            path = descend(
                 model,
                 data,
                 experiment.loss,
@@ -167,14 +174,17 @@ def _paths(wanted: Wanted, experiment: Experiment, model: "Sequential", batch: i
                 backend=experiment.backend,
                 announce=lambda name: tell(f"compiling {name}"),
             )
-        )
+        except NbdlError as error:
+            raise NbdlError(f"{method} descent: {error} (--method says which of the three to draw.)") from None
+        found.append(path)
     return found
 
 
-def _plane(kind: str, names: tuple[str, str], model: "Sequential", paths: "list[Path]", seed: int) -> "Plane":
+def _plane(
+    kind: str, names: tuple[str, str], model: "Sequential", paths: "list[Path]", best: "Path", seed: int
+) -> "Plane":
     from nbdl.landscape import plane_of_paths, plane_of_random_directions, plane_of_weights
 
-    best = min(paths, key=lambda path: path.cost)
     end = best.points[0 if best.diverged else -1]
     if kind == "principal":
         return plane_of_paths(paths)
@@ -202,13 +212,15 @@ def _surface(
 ) -> "Surface":
     import numpy as np
 
+    from nbdl import Evaluation
     from nbdl.landscape import surface
     from nbdl_cli.drawing.contour import Surface
 
     left, right, bottom, top = _extent(plane, paths)
     left, right = wanted.x_range or (left, right)
     bottom, top = wanted.y_range or (bottom, top)
-    columns = wanted.grid or int(max(21, min(81, math.sqrt(WORK / (4 * model.parameter_count * len(data)) * 4 / 3))))
+    work = Evaluation(model, data, experiment.loss, backend=experiment.backend).flops or 1
+    columns = wanted.grid or int(max(21, min(81, math.sqrt(WORK / work * 4 / 3))))
     rows = max(5, columns * 3 // 4)
     xs, ys = np.linspace(left, right, columns), np.linspace(bottom, top, rows)
     values = []
@@ -247,7 +259,8 @@ def _tracks(plane: "Plane", paths: "list[Path]") -> "list[Track]":
     found = []
     for path in paths:
         place = METHODS.index(path.method)
-        steps = f"{path.method} ({figures.count(path.updates[-1])} updates)"
+        count = path.updates[-1]
+        steps = f"{path.method} ({figures.count(count)} update{'' if count == 1 else 's'})"
         spots = [(float(x), float(y)) for x, y in plane.coordinates(path.points)]
         found.append(Track(steps, spots, path.method[0], place, path.diverged is not None))
     return found
@@ -287,10 +300,11 @@ def lesson(paths: "Sequence[Path]", experiment: Experiment) -> str:
             f"At a learning rate of {rate} every path is thrown out of the valley: the rate is too high, try a tenth."
         )
     if lost:
-        down = f"{_list([p.method for p in kept])} came down to a cost of {_list([f'{p.cost:.3g}' for p in kept])}"
+        costs = _list([f"{path.cost:.3g}" for path in kept])
         return (
-            f"At the same learning rate of {rate}, {_list(lost)} descent was thrown out of the valley while {down}: "
-            "how long a step may be depends on how many examples agree on it."
+            f"At the same learning rate of {rate}, {_list(lost)} descent was thrown out of the valley and "
+            f"{_list([path.method for path in kept])} ended at a cost of {costs}: a rate that is too high for one need not "
+            "be for another."
         )
     clauses = [f"{path.method} descent took {_steps(path)}, {_manner(path)}" for path in kept]
     lowest, highest = (choose(kept, key=lambda path: path.cost) for choose in (min, max))
@@ -303,7 +317,7 @@ def lesson(paths: "Sequence[Path]", experiment: Experiment) -> str:
         end = f"{lowest.method} ended lowest, at {lowest.cost:.3g}, and {highest.method} highest, at {highest.cost:.3g}"
         if highest is min(kept, key=_winding):
             head = "The straightest way is not the quickest: "
-        elif highest is max(kept, key=lambda path: path.updates[-1]):
+        elif all(highest.updates[-1] > path.updates[-1] for path in kept if path is not highest):
             head = "More steps need not lead lower: "
     words = f"{head}at a learning rate of {rate} and in {_passes(kept, len(experiment.dataset.train))}, "
     return f"{words[0].upper()}{words[1:]}{'; '.join(clauses)}; {end}."
@@ -311,7 +325,7 @@ def lesson(paths: "Sequence[Path]", experiment: Experiment) -> str:
 
 def _steps(path: "Path") -> str:
     count = path.updates[-1]
-    return f"{figures.count(count)} step{'s' if count > 1 else ''}"
+    return f"{figures.count(count)} step{'' if count == 1 else 's'}"
 
 
 def _winding(path: "Path") -> float:
@@ -333,7 +347,7 @@ def _passes(paths: "Sequence[Path]", n: int) -> str:
     """How much data they saw."""
     seen = {path.examples for path in paths}
     if len(seen) > 1:
-        return f"{figures.count(min(seen))} to {figures.count(max(seen))} examples"
+        return f"runs of {figures.count(min(seen))} to {figures.count(max(seen))} examples"
     count = seen.pop()
     if count % n:
         return f"{figures.count(count)} examples"
