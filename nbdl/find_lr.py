@@ -86,7 +86,7 @@ def sweep(
     updates = usual_updates(n if batch == "full" else int(batch)) if updates is None else updates
     if updates < 20:
         raise NbdlError(f"a sweep of {updates} updates shows nothing; expected 20 or more.")
-    before = model.parameters.flat.copy()
+    before = model.snapshot()
     try:
         training = Training(
             model,
@@ -103,7 +103,7 @@ def sweep(
         )
         yield from _smoothed(training, smoothing(updates))
     finally:
-        model.parameters.flat[:] = before
+        model.restore(before)
 
 
 def smoothing(updates: int) -> float:

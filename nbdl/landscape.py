@@ -65,6 +65,11 @@ def descend(
     announce: Announce = None,
 ) -> Path:
     """Train from the model's weights as they are, and keep the way; the weights are put back, bit for bit."""
+    if model.buffers.size:
+        raise NbdlError(
+            "the cost of a network with BatchNorm depends on its running statistics too, which are no place in a "
+            "landscape of weights: leave batchnorm out of the layers."
+        )
     weights = model.parameters.flat
     before = weights.copy()
     try:

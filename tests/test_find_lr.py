@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nbdl
-from nbdl import SGD, Adam, Budget, Data, Dense, Dropout, Flatten, Momentum, Sequential, Training
+from nbdl import SGD, Adam, BatchNorm, Budget, Data, Dense, Dropout, Flatten, Momentum, Sequential, Training
 from nbdl.errors import NbdlError
 from nbdl.find_lr import STOP, Point, smoothing, suggest, sweep
 from nbdl_datasets import load
@@ -17,24 +17,24 @@ DATA = Data(DIGITS.train.inputs, DIGITS.train.targets, DIGITS.offset, DIGITS.sca
 
 
 def network(dropout=0.0):
-    layers = [Flatten(), Dense(32, "relu"), *([Dropout(dropout)] if dropout else []), Dense(10)]
+    layers = [Flatten(), Dense(32, "relu"), *([Dropout(dropout), BatchNorm()] if dropout else []), Dense(10)]
     return Sequential(layers, DIGITS.input_shape, seed=3)
 
 
 @pytest.mark.parametrize("end", ["whole", "diverged", "left"])
 def test_the_network_is_put_back_bit_for_bit(end):
     model = network(dropout=0.2)
-    before = model.parameters.flat.tobytes()
+    before = model.snapshot().tobytes()
     method, high = (Momentum(0.1), 1e6) if end == "diverged" else (Adam(0.1), 1e-2)
     points = sweep(model, DATA, LOSS, method, low=1e-4, high=high, updates=60, clip=1e6, backend="numpy")
     count = 0
     for point in points:
-        assert model.parameters.flat.tobytes() != before
+        assert model.snapshot().tobytes() != before
         count += 1
         if end == "left" and point.update == 20:
             points.close()
     assert (count == 60) == (end == "whole")
-    assert model.parameters.flat.tobytes() == before
+    assert model.snapshot().tobytes() == before
 
 
 def test_rates_grow_by_one_factor_and_the_mean_is_corrected_for_its_start():
