@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nbdl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from nbdl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, save_model
     from nbdl.early_stopping import EarlyStopping
     from nbdl.errors import NbdlError
     from nbdl.evaluation import Evaluation, predict
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from nbdl.model import Sequential
     from nbdl.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSProp, optimizer
     from nbdl.program import Data
+    from nbdl.torch_weights import load_torch_weights
     from nbdl.training import Budget, Diverged, Step, Training
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
+    "checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint", "save_model"),
     "early_stopping": ("EarlyStopping",),
     "errors": ("NbdlError",),
     "evaluation": ("Evaluation", "predict"),
@@ -62,6 +63,7 @@ _HOMES = {
     "model": ("Sequential",),
     "optimizers": ("SGD", "Adagrad", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp", "optimizer"),
     "program": ("Data",),
+    "torch_weights": ("load_torch_weights",),
     "training": ("Budget", "Diverged", "Step", "Training"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

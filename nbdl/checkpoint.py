@@ -18,7 +18,7 @@ from nbdl.layers import describe as describe_layer
 from nbdl.layers import rebuild
 from nbdl.losses import Loss, loss
 from nbdl.model import Sequential
-from nbdl.optimizers import Optimizer, optimizer
+from nbdl.optimizers import SGD, Optimizer, optimizer
 from nbdl.optimizers import describe as describe_optimizer
 from nbdl.training import Training
 
@@ -62,26 +62,33 @@ def save_checkpoint(
 
     The caller may add `extra`, which must be JSON, and `tensors` whose names hold a slash.
     """
+    training.fetch()
+    states = dict(tensors or {})
+    for name, arena in zip(training.optimizer.states, training.state, strict=True):
+        states |= {f"{name}/{parameter}": arena.read(parameter) for parameter in arena}
+    settings = {name: getattr(training, name) for name in ("batch", "schedule", "clip", "seed")}
+    _write(path, training.model, training.loss, training.optimizer, settings, training.counters, states, extra)
+
+
+def save_model(path: str | os.PathLike, model: Sequential, loss: Loss, extra: dict[str, Any] | None = None) -> None:
+    """Write a network that was not trained here, as a checkpoint of a training that has not begun."""
+    settings = {"batch": 32, "schedule": "constant", "clip": None, "seed": model.seed}
+    counters = dict.fromkeys(("epoch", "position", "updates", "examples"), 0) | {"seconds": 0.0, "first_loss": None}
+    _write(path, model, loss, SGD(), settings, counters, {}, extra)
+
+
+def _write(path, model, loss, optimizer, settings, counters, states, extra) -> None:
     from safetensors.numpy import save
 
-    training.fetch()
-    model = training.model
-    tensors = {**(tensors or {}), **{name: arena.read(name) for arena in model.arenas for name in arena}}
-    for name, arena in zip(training.optimizer.states, training.state, strict=True):
-        tensors |= {f"{name}/{parameter}": arena.read(parameter) for parameter in arena}
+    tensors = {**states, **{name: arena.read(name) for arena in model.arenas for name in arena}}
     about = {
         "format": FORMAT,
         "layers": [describe_layer(layer) for layer in model.layers],
         "input_shape": model.input_shape,
-        "loss": training.loss.name,
-        "optimizer": describe_optimizer(training.optimizer),
-        "settings": {
-            "batch": training.batch,
-            "schedule": training.schedule,
-            "clip": training.clip,
-            "seed": training.seed,
-        },
-        "counters": training.counters,
+        "loss": loss.name,
+        "optimizer": describe_optimizer(optimizer),
+        "settings": settings,
+        "counters": counters,
         "extra": extra or {},
     }
     write_atomically(path, save(tensors, metadata={"nbdl": json.dumps(about)}))

@@ -184,7 +184,7 @@ def plan(wishes: Wishes, progress=None) -> Experiment:
     options = {name: value for name in ("label", "test") if (value := getattr(wishes, name)) is not None}
     dataset = load(demo.dataset, seed=wishes.seed, progress=progress, **demo.options, **options)
 
-    cost = loss(wishes.loss or demo.loss or _usual_loss(dataset))
+    cost = loss(wishes.loss or demo.loss or usual_loss(dataset))
     if cost.classifies != (dataset.task == "classification"):
         raise NbdlError(f"loss {cost.name} does not fit {dataset.name}, which is a {dataset.task} problem.")
     outputs = 1 if cost.name == "binary_cross_entropy" else dataset.outputs
@@ -235,7 +235,8 @@ def plan(wishes: Wishes, progress=None) -> Experiment:
     )
 
 
-def _usual_loss(dataset: "Dataset") -> str:
+def usual_loss(dataset: "Dataset") -> str:
+    """The cost function for data when nobody says another."""
     if dataset.task == "regression":
         return "mean_squared_error"
     return "binary_cross_entropy" if dataset.kind == "points" and dataset.outputs == 2 else "softmax_cross_entropy"

@@ -71,7 +71,18 @@ except SystemExit as end:
 
 @pytest.mark.parametrize(
     "command",
-    ["train", "compare-optimizers", "predict", "models", "explain", "gradcheck", "datasets", "doctor", "bench"],
+    [
+        "train",
+        "compare-optimizers",
+        "predict",
+        "import",
+        "models",
+        "explain",
+        "gradcheck",
+        "datasets",
+        "doctor",
+        "bench",
+    ],
 )
 def test_every_command_has_help_without_numba(command):
     done = nbdl(command, "--help")

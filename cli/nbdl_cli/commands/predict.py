@@ -26,7 +26,9 @@ def command(checkpoint, dataset, label, values, index, count, as_json):
     saved = load_checkpoint(checkpoint)
     about = saved.extra.get("experiment")
     if about is None:
-        raise NbdlError(f"{checkpoint} was not written by `nbdl train --save`: it does not say what its inputs mean.")
+        raise NbdlError(
+            f"{checkpoint} was not written by `nbdl train --save` or `nbdl import`: it does not say what its inputs mean."
+        )
     data = about["dataset"]
     shape = saved.model.input_shape
     truth: Any = None
@@ -42,8 +44,12 @@ def command(checkpoint, dataset, label, values, index, count, as_json):
         from nbdl_datasets import load
 
         options = {"label": label} if label else {}
+        if not (dataset or data["name"]):
+            raise NbdlError(f"{checkpoint} was imported without data: give --dataset NAME or --values A,B,...")
         found = load(dataset or data["name"], seed=about["seed"], **options)
-        if found.input_shape != shape:
+        if data["name"] is None:
+            data = _completed(data, found)
+        if plain(found.input_shape) != plain(shape):
             raise NbdlError(
                 f"{found.name} has samples of shape {found.input_shape}; the network in {checkpoint} takes {shape}."
             )
@@ -52,10 +58,13 @@ def command(checkpoint, dataset, label, values, index, count, as_json):
         wrong = [i for i in chosen if not 0 <= i < n]
         if wrong:
             raise NbdlError(f"--index {wrong[0]}: the test examples are numbered 0 to {n - 1}.")
-        inputs, truth = found.test.inputs[chosen], found.test.targets[chosen]
+        inputs, truth = found.test.inputs[chosen].reshape(len(chosen), *shape), found.test.targets[chosen]
 
     outputs = predict(saved.model, inputs, saved.loss, offset=data["offset"], scale=data["scale"])
     names: Any = data["classes"] or None
+    if saved.loss.classifies:
+        count = saved.loss.probabilities(outputs[:1]).shape[1]
+        names = names if names and len(names) == count else [str(k) for k in range(count)]
     document: dict[str, Any] = {"schema": "nbdl.predict/1", "checkpoint": str(checkpoint), "predictions": []}
     for row, number in enumerate(chosen):
         entry: dict[str, Any] = {"index": number}
@@ -70,6 +79,17 @@ def command(checkpoint, dataset, label, values, index, count, as_json):
         console.emit_json(document)
         return
     _draw(console.out(), document["predictions"], inputs, data, names)
+
+
+def plain(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without the axes of one: 1 x 28 x 28 is a picture of 28 x 28."""
+    return tuple(size for size in shape if size != 1)
+
+
+def _completed(data: dict[str, Any], found: Any) -> dict[str, Any]:
+    """What an import without data left open, as these data have it; an offset or a scale that was given stays."""
+    scaling = {} if (data["offset"], data["scale"]) != (0, 1) else {"offset": found.offset, "scale": found.scale}
+    return {**data, **scaling, "kind": found.kind, "classes": list(found.classes)}
 
 
 def _draw(out, predictions, inputs, data, names):
