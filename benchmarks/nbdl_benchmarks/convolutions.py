@@ -68,9 +68,7 @@ WARM_UP = 10
 TOLERANCE = 1e-4  # of the result
 
 
-def run(
-    torch: bool, threads: int, rounds: int, console: Console, shapes: Sequence[Shape] = SHAPES
-) -> dict[str, Any]:
+def run(torch: bool, threads: int, rounds: int, console: Console, shapes: Sequence[Shape] = SHAPES) -> dict[str, Any]:
     """Time every kernel of every shape, draw one table, and return all numbers as plain data."""
     document: dict[str, Any] = {
         "schema": "nbdl.benchmark.convolutions/1",

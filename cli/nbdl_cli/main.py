@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "Train a network and watch it learn.",
     "compare-optimizers": "Stochastic, mini-batch and batch descent side by side.",
     "predict": "What a saved network says about new examples.",
+    "inspect": "Look into a network: filters, maps, pooling, windows.",
     "models": "List the demo models.",
     "explain": "Every kernel call of a training step, with its cost.",
     "gradcheck": "Hold backpropagation against measured slopes.",
