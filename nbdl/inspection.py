@@ -6,7 +6,6 @@ window of a cell    the input cells that it sees: from the last layer to the fir
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 

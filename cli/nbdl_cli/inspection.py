@@ -83,10 +83,11 @@ class Page:
             chosen = np.sort(np.argsort(-np.abs(w.reshape(len(w), -1)).sum(axis=1), kind="stable")[:most])
         if w.ndim == 2:
             picture = w[chosen]
-            return Plate(picture.repeat(2, axis=0) if len(picture) == 1 else picture, top, "weights")
+            return Plate(picture.repeat(2, axis=0) if len(picture) == 1 else picture, top, "weights", whole=True)
         if w.ndim == 4:
             return Plate(mosaic([frame for c in chosen for frame in w[c]], w.shape[1]), top, "weights")
-        return Plate(mosaic([self.flat(w[c]) for c in chosen], int(np.ceil(np.sqrt(len(chosen))))), top, "weights")
+        across = len(chosen) if len(chosen) <= 3 else int(np.ceil(np.sqrt(len(chosen))))
+        return Plate(mosaic([self.flat(w[c]) for c in chosen], across), top, "weights")
 
 
 def first_section(page: Page, what: str, verdict: str, bars: Sequence[tuple[str, float]]) -> Section:
@@ -117,7 +118,9 @@ def without_colours(sentence: str) -> str:
     return sentence
 
 
-def layer_section(page: Page, one: "Inspected", last: bool, number: int | None, count: int | None) -> Section | None:
+def layer_section(
+    page: Page, one: "Inspected", last: bool, number: int | None, count: int | None, first: bool
+) -> Section | None:
     """What one layer did; None for those that change nothing."""
     layer, place, kind = one.place.layer, one.place, type(one.place.layer).__name__
     if kind in ("Flatten", "Dropout", "Reshape"):
@@ -134,7 +137,8 @@ def layer_section(page: Page, one: "Inspected", last: bool, number: int | None, 
         kernel, channels = w.shape[2:], w.shape[1]
         title = f"{place.name}: {len(w)} filters of {size(kernel)}{after}, {len(w)} maps of {size(one.y.shape[1:])}"
         sentence = "A filter slides over what comes before it; in each place it multiplies cell by cell and adds up. "
-        if place.number == 0:
+        if first:
+            sentence += "Its tiles look at red, green and blue. " if channels == 3 and page.kind == "image" else ""
             sentence += f"{SIGNS[0]} The map shows how well the filter fits, place by place. "
             sentence += f"{LIT[0]} that excites the map most. "
             sentence += "On top: the map's number, and its largest value."
@@ -190,19 +194,25 @@ def _units(page: Page, one: "Inspected", after: str, last: bool, chosen: Sequenc
     if one.weights is None:
         sentence = "The mean of every map." if "Average" in type(place.layer).__name__ else ""
         return Section(f"{place.name}: {n} numbers", sentence, ["value"], [_row(one.y)])
-    title = f"{place.name}: {n} {'outputs' if last else f'units{after}'} over {size(place.in_shape)} numbers"
+    units = ("output" if last else "unit") + ("" if n == 1 else "s")
+    title = f"{place.name}: {n} {units}{after}; each weighs all {size(place.in_shape)} numbers before it and adds up"
     if one.weights.ndim < 4 or min(one.weights.shape[2:]) < 2:
-        sentence = "Every unit weighs all numbers before it and adds up." if not last else "The largest wins."
-        return Section(title, sentence, ["value"], [_row(one.y)])
-    sentence = f"Every unit weighs all {size(one.weights.shape[1:])} numbers before it and adds up. "
-    sentence += SIGNS[0] if place.number < 2 else "Each tile weighs one map."
+        return Section(title, "The largest wins." if last and n > 1 else "", ["value"], [_row(one.y)])
+    shape = one.weights.shape[1:]
+    sentence = f"Its weights lie as what they weigh, {size(shape[1:])}"
+    sentence += f" for each of {shape[0]} maps. " if shape[0] > 1 else ". "
+    few = shape[0] > CHANNELS[len(shape) - 1] and not page.detail
+    sentence += f"The {CHANNELS[len(shape) - 1]} maps with the largest weights are drawn. " if few else ""
+    sentence += SIGNS[0]
     top = largest(one.weights)
     cards = [Card(f"{k}: {one.y[k]:.2f}", float(one.y[k]), [page.filter(one.weights[k], top)]) for k in chosen]
     return Section(title, sentence, ["weights"], cards, plain=without_colours(sentence), **options)
 
 
 def _row(y: Any) -> Card:
-    return Card("", 1.0, [Plate(y[None], largest(y), "map", strip=len(y) > 64, whole=True)])
+    return Card(
+        "", 1.0, [Plate(y[None].repeat(1 if len(y) > 64 else 2, axis=0), largest(y), strip=len(y) > 64, whole=True)]
+    )
 
 
 def strongest_section(

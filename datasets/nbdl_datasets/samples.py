@@ -36,9 +36,9 @@ def read(path: str | Path, shape: tuple[int, ...], *, kind: str = "table", offse
     elif ending == ".wav":
         return _sound(path, content, shape, kind)
     elif content[:2] in NETPBM or ending in PICTURES:
-        return _fitting(path, _netpbm(path, content), shape) / scale + offset
+        return _fitting(path, _netpbm(path, content), shape, kind) / scale + offset
     else:
-        return _fitting(path, _pillow(path), shape) / scale + offset
+        return _fitting(path, _pillow(path), shape, kind) / scale + offset
     if found.shape != shape and not (found.ndim == 1 and found.size == prod(shape)):
         raise NbdlError(
             f"{path} holds {found.size} numbers of shape {found.shape}; this network takes samples of shape {shape}, "
@@ -96,7 +96,8 @@ def _sound(path: Path, content: bytes, shape: tuple[int, ...], kind: str) -> np.
     if kind == "spectrogram" and shape == speech.SHAPE:
         return spectrogram(speech._trimmed(wav.read(content, str(path), speech.RATE)), speech.RATE, speech.FRAMES)
     if kind != "sound":
-        raise NbdlError(f"{path} is a sound; this network takes samples of shape {shape}, not sounds.")
+        what = f"pictures of {shape[-1]} x {shape[-2]} pixels" if kind == "image" else "other samples"
+        raise NbdlError(f"{path} is a sound; this network takes {what}, of shape {shape}. Give a file of that kind.")
     sound = wav.read(content, str(path), tones.RATE)
     if len(sound) < shape[-1] or prod(shape) != shape[-1]:
         raise NbdlError(
@@ -160,13 +161,15 @@ def _pillow(path: Path) -> np.ndarray:
         raise NbdlError(f"{path} cannot be read as a picture ({error}); expected {ENDINGS}.") from None
 
 
-def _fitting(path: Path, picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _fitting(path: Path, picture: np.ndarray, shape: tuple[int, ...], kind: str) -> np.ndarray:
     """The picture as the network takes pictures: (height, width) or (channels, height, width)."""
     height, width = picture.shape[:2]
     colours = shape[0] if len(shape) == 3 else 1
-    if len(shape) not in (2, 3) or colours not in (1, 3):
+    if kind != "image" or len(shape) not in (2, 3) or colours not in (1, 3):
+        sounds = kind in ("sound", "spectrogram")
         raise NbdlError(
-            f"{path} is a picture of {width} x {height} pixels; this network takes samples of shape {shape}, not pictures."
+            f"{path} is a picture of {width} x {height} pixels, shape {(height, width)}; this network takes "
+            f"{'sounds' if sounds else 'samples'} of shape {shape}. Give {'a .wav' if sounds else 'a .npz or .csv'} file."
         )
     if (height, width) != shape[-2:]:
         raise NbdlError(

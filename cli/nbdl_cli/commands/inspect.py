@@ -72,12 +72,11 @@ def command(checkpoint, input_, sample, layer, map_, count, svg, png, as_json):
         if map_ is not None:
             document["strongest"] = [{"sample": n, **_described_peak(peak)} for n, peak, _ in best]
         console.emit_json(document)
-        sections = None
         if svg is None and png is None:
             return
     page = inspection.Page(x, data["kind"], detail=place is not None)
     names = data["classes"]
-    words, bars = "", []
+    bars: list[tuple[str, float]] = []
     if classifies:
         words, bars = inspection.verdict(probabilities, names, None if truth is None else int(truth))
     else:
@@ -85,11 +84,12 @@ def command(checkpoint, input_, sample, layer, map_, count, svg, png, as_json):
     sections = [inspection.first_section(page, what, words, bars)]
     if place is not None and count is None:
         count = len(found[place.number].y)
+    first = next((one for one in found if one.weights is not None and one.y.ndim > 1), None)
     for one in found:
         if place in (None, one.place):
             last = one is found[-1]
-            sections.append(inspection.layer_section(page, one, last, map_, count))
-    sections = [section for section in sections if section is not None]
+            section = inspection.layer_section(page, one, last, map_, count, one is first)
+            sections += [section] if section else []
     if best:
         sections.append(inspection.strongest_section(page, place.name, map_, len(test.inputs[:SEARCHED]), best))
     if not as_json:

@@ -59,7 +59,7 @@ class Section:
         return f"{most} of {len(self.cards)}; {self.more}."
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(f" {self.title}", style="bold")
+        yield from _folded(self.title, options.max_width, console, "bold")
         sentence = self.sentence if colourful(console) else self.plain or self.sentence
         if sentence:
             yield from _folded(sentence, options.max_width, console)
@@ -81,7 +81,7 @@ class Section:
         )
         width = min(width, room)
         across = max(1, (room + GAP) // (width + GAP))
-        fits = across if across >= BAND else 2 * across if across > 1 else 3
+        fits = across if across >= BAND else 2 * across if across > 1 else 2
         chosen = self.chosen(fits)
         for first in range(0, len(chosen), across):
             band = chosen[first : first + across]
@@ -114,8 +114,8 @@ class Section:
         return found
 
 
-def _folded(words: str, width: int, console: Console) -> list[Text]:
-    return [Text(f" {line.plain.rstrip()}") for line in Text(words).wrap(console, max(10, width - 2))]
+def _folded(words: str, width: int, console: Console, look: str = "") -> list[Text]:
+    return [Text(f" {line.plain.rstrip()}", look) for line in Text(words).wrap(console, max(10, width - 2))]
 
 
 def _line(name: str, gutter: int, pieces: Sequence[Any], width: int) -> Text:

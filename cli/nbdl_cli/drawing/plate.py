@@ -87,7 +87,7 @@ def fitted(plate: Plate, room: int, zoom: int = 1) -> Plate:
         else:
             values = np.array([[_strongest(block.reshape(1, -1))[0] for block in row] for row in blocks])
         if lit is not None:
-            lit = np.array([[lit[y : y + by, x : x + by].mean() >= 0.5 for x in columns] for y in rows])
+            lit = np.array([[lit[y : y + by, x : x + by].any() for x in columns] for y in rows])
     elif zoom > 1:
         values = values.repeat(zoom, axis=0).repeat(zoom, axis=1)
         lit = None if lit is None else lit.repeat(zoom, axis=0).repeat(zoom, axis=1)
@@ -158,7 +158,7 @@ def in_characters(plate: Plate) -> list[Text]:
         words = []
         for x, value in enumerate(row):
             if np.isnan(value):
-                word = "| " if signs and not np.isnan(row).all() else "  "
+                word = "| " if signs and x + 1 < len(row) and not np.isnan(row[x + 1]) else "  "
             elif signs:
                 sign = "+" if value > 0 else "-"
                 word = ". " if abs(value) < WEAK else f"{sign} " if abs(value) < STRONG else 2 * sign
