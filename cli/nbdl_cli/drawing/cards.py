@@ -9,6 +9,7 @@ from rich.text import Text
 
 from nbdl_cli.console import colourful
 from nbdl_cli.drawing.figures import percent
+from nbdl_cli.drawing.folded import Folded
 from nbdl_cli.drawing.plate import Plate, fitted, in_characters, in_colour
 
 GAP = 2
@@ -59,10 +60,10 @@ class Section:
         return f"{most} of {len(self.cards)}; {self.more}."
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from _folded(self.title, options.max_width, console, "bold")
+        yield Folded(self.title, "bold")
         sentence = self.sentence if colourful(console) else self.plain or self.sentence
         if sentence:
-            yield from _folded(sentence, options.max_width, console)
+            yield Folded(sentence)
         if self.cards:
             yield from self._cards(console, options)
         for name, share in self.bars:
@@ -98,7 +99,7 @@ class Section:
                 yield Text()
         note = self.left_out(len(chosen))
         if note:
-            yield from _folded(note, options.max_width, console)
+            yield Folded(note)
 
     def _drawn(self, card: Card, cells: int, colour: bool) -> list[list[Text]]:
         draw = in_colour if colour else in_characters
@@ -112,10 +113,6 @@ class Section:
             zoom = max(1, min(4, (self.neat if colour else self.neat // 2) // plate.width))
             found.append(draw(fitted(plate, most, zoom)))
         return found
-
-
-def _folded(words: str, width: int, console: Console, look: str = "") -> list[Text]:
-    return [Text(f" {line.plain.rstrip()}", look) for line in Text(words).wrap(console, max(10, width - 2))]
 
 
 def _line(name: str, gutter: int, pieces: Sequence[Any], width: int) -> Text:
