@@ -17,6 +17,7 @@ COMMANDS = {
     "find-lr": "Which learning rate? Sweep it and see.",
     "landscape": "The cost as a landscape, and the paths down it.",
     "predict": "What a saved network says about new examples.",
+    "inspect": "Look into a network: filters, maps, pooling, windows.",
     "import": "Weights of a PyTorch network, from safetensors.",
     "models": "List the demo models.",
     "explain": "Every kernel call of a training step, with its cost.",

@@ -7,6 +7,7 @@ from typing import Any
 from nbdl.kernel import Kernel
 
 Shape = tuple[int, ...]
+Cells = tuple[tuple[int, int], ...]  # a block of a map: (first, the one behind the last) for every axis
 KernelCall = tuple[Kernel, tuple]
 
 
@@ -77,3 +78,7 @@ class Layer:
     def backward(self, v: Views) -> Iterator[KernelCall]:
         """Kernel calls that fill v.dx (unless None) and v.gradients from v.dy. dx comes first: dW may move W itself."""
         return iter(())
+
+    def window(self, shape: Shape, cells: Cells) -> Cells | None:
+        """The block of input cells that a block of output cells sees, axes without channels; None where it is all."""
+        return cells if self.out_shape(shape) == shape else None

@@ -17,7 +17,7 @@ from nbdl.kernels.convolution import (
     rooms,
 )
 from nbdl.layers.activation import check
-from nbdl.layers.base import Layer, Parameter, Shape, Views
+from nbdl.layers.base import Cells, Layer, Parameter, Shape, Views
 
 Sizes = int | tuple[int, ...]
 
@@ -156,6 +156,14 @@ class _Convolution(Layer):
         w = _Sized(self.geometry(shape).weights)
         return {"turned": (prod(w.shape),), "partial": (parts(batch, w), partial_size(w))}
 
+    def _axes(self, shape: Shape) -> list[tuple[int, ...]]:
+        """Cells of the input, kernel, stride, padding and dilation of every axis."""
+        geometry = self.geometry(shape)
+        sizes = channels_first("", shape, self.axes)[1:]
+        spec = geometry.spec
+        columns = (geometry.weights[2:], spec[0:3], spec[3:6], spec[6:9])
+        return list(zip(sizes, *(column[3 - self.axes :] for column in columns), strict=True))
+
     def _arrays(self, v: Views, *names: str) -> list[Any]:
         """Arrays as the kernels see them: all with three dimensions."""
         geometry = self.geometry(v.x.shape[1:])
@@ -222,6 +230,12 @@ class _Forward(_Convolution):
             (channels, *self._three(sizes, 1)),
             (self.filters, *self._three(out, 1)),
             (self.filters, channels // self.groups, *self._three(kernel, 1)),
+        )
+
+    def window(self, shape: Shape, cells: Cells) -> Cells:
+        return tuple(
+            (max(0, first * stride - padding), min(size, (behind - 1) * stride - padding + (kernel - 1) * dilation + 1))
+            for (first, behind), (size, kernel, stride, padding, dilation) in zip(cells, self._axes(shape), strict=True)
         )
 
     def _run(self, v: Views, y: Any, kind: int):
@@ -313,6 +327,15 @@ class _Transposed(_Convolution):
 
     def _out(self, geometry: Geometry) -> Shape:
         return geometry.large
+
+    def window(self, shape: Shape, cells: Cells) -> Cells:
+        return tuple(
+            (
+                max(0, -(((kernel - 1) * dilation - first - padding) // stride)),
+                min(size, (behind - 1 + padding) // stride + 1),
+            )
+            for (first, behind), (size, kernel, stride, padding, dilation) in zip(cells, self._axes(shape), strict=True)
+        )
 
     def _run(self, v: Views, y: Any, kind: int):
         x, w = self._arrays(v, "x", "w")

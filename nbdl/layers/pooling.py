@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from nbdl.errors import NbdlError
 from nbdl.kernels.pooling import AVERAGE, AVERAGE_PADDED, MAX, pool_backward, pool_forward
-from nbdl.layers.base import Layer, Shape, Views
+from nbdl.layers.base import Cells, Layer, Shape, Views
 from nbdl.layers.convolution import channels_first, per_axis
 
 
@@ -60,6 +60,14 @@ class _Pool(Layer):
                 windows -= 1  # it would start behind the input
             out.append(windows)
         return (channels, *out)
+
+    def window(self, shape: Shape, cells: Cells) -> Cells:
+        return tuple(
+            (max(0, first * stride - padding), min(there, (behind - 1) * stride - padding + size))
+            for (first, behind), there, size, stride, padding in zip(
+                cells, channels_first("", shape, self.axes)[1:], *self._windows(), strict=True
+            )
+        )
 
     def _arrays(self, v: Views, *names: str):
         channels, *cells = channels_first("", v.x.shape[1:], self.axes)

@@ -5,7 +5,7 @@ from typing import Any
 
 from nbdl.errors import NbdlError
 from nbdl.kernels.upsample import upsample_backward, upsample_forward
-from nbdl.layers.base import Layer, Shape, Views
+from nbdl.layers.base import Cells, Layer, Shape, Views
 from nbdl.layers.convolution import per_axis
 
 
@@ -29,6 +29,10 @@ class UpSample(Layer):
 
     def out_shape(self, shape: Shape) -> Shape:
         return (shape[0], *(cells * by for cells, by in zip(shape[1:], self._factors(shape), strict=True)))
+
+    def window(self, shape: Shape, cells: Cells) -> Cells:
+        factors = self._factors(shape)
+        return tuple((first // by, (behind - 1) // by + 1) for (first, behind), by in zip(cells, factors, strict=True))
 
     def _call(self, v: Views, large: Any, small: Any):
         shape = v.x.shape[1:]

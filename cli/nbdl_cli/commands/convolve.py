@@ -121,50 +121,73 @@ def _run(layer, image, weights=None, bias=0.0):
     return out[0, 0]
 
 
+def _winners(feature_map, size: int):
+    """The first largest cell of every pooling window, true."""
+    import numpy as np
+
+    found = np.zeros(feature_map.shape, bool)
+    for y in range(0, feature_map.shape[0], size):
+        for x in range(0, feature_map.shape[1], size):
+            window = feature_map[y : y + size, x : x + size]
+            i, j = np.unravel_index(int(window.argmax()), window.shape)
+            found[y + i, x + j] = True
+    return found
+
+
 def _show(out, bordered, weights, feature_map, pooled, settings, every, step):
-    from rich.text import Text
-
     from nbdl_cli.console import colourful
-    from nbdl_cli.drawing.grid import Beside, lines, number
+    from nbdl_cli.drawing.folded import Folded
+    from nbdl_cli.drawing.grid import Beside, lines, number, pooled_lines
 
-    colour, stride = colourful(out), settings["stride"]
+    def say(words: str, look: str = ""):
+        out.print(Folded(words, look))
+
+    colour, stride, padding = colourful(out), settings["stride"], settings["padding"]
     (height, width), (rows, columns) = weights.shape, feature_map.shape
-    out.print(
-        f" A filter of {height} × {width} slides over {bordered.shape[0]} × {bordered.shape[1]} cells: at each place, "
-        "multiply what lies under it cell by cell, and add up.\n"
+    ring = f", {padding} {'ring' if padding == 1 else 'rings'} of zeros around them included" if padding else ""
+    steps = "one cell" if stride == 1 else f"{stride} cells"
+    say(
+        f"A filter of {height} × {width} slides over {bordered.shape[0]} × {bordered.shape[1]} cells{ring}, {steps} at a "
+        "time. In each place, multiply every cell of the window by the number of the filter that lies on it, and add up. "
+        "Where the filter is 0 nothing is added: those products are not written."
     )
+    out.print()
     detail = rows * columns if every or step else min(SHOWN, rows * columns)
     for place in range(detail):
         y, x = divmod(place, columns)
         top, left = y * stride, x * stride
         under = bordered[top : top + height, left : left + width]
-        out.print(
-            Text(f" window {place + 1} of {rows * columns}: row {y + 1}, column {x + 1} of the map", style="bold")
-        )
+        say(f"window {place + 1} of {rows * columns}, for row {y + 1}, column {x + 1} of the map", "bold")
         known = lines(feature_map, (y, y + 1, x, x + 1), place + 1, colour)
         out.print(
             Beside(
                 lines(bordered, (top, top + height, left, left + width), None, colour), "×", lines(weights), "→", known
             )
         )
-        out.print(Text(f" {_sum(under, weights, settings, feature_map[y, x], number)}"))
+        say(_sum(under, weights, settings, feature_map[y, x], number))
         out.print()
         if step and place + 1 < detail and sys.stdin.isatty() and out.is_terminal:
             click.pause(" Enter: the next window ")
     if detail < rows * columns:
-        out.print(f" ... and so on for all {rows * columns} windows (--all shows them, --step waits at each).\n")
+        say(f"... and so on for all {rows * columns} windows (--all shows them, --step waits at each).")
+        out.print()
     then = f" after {settings['activation']}" if settings["activation"] != "linear" else ""
-    out.print(Text(f" feature map, {rows} × {columns}{then}", style="bold"))
+    say(f"feature map, {rows} × {columns}{then}", "bold")
     out.print(Beside(lines(feature_map)))
-    kind = "the largest" if settings["pooling"] == "max" else "the mean"
-    size = settings["pool"]
-    partial = (
-        "" if settings["drop_partial"] or not (rows % size or columns % size) else "; windows at the edge are partial"
-    )
-    out.print(Text(f"\n pooled: {kind} of every {size} × {size} cells{partial}", style="bold"))
-    out.print(Beside(lines(pooled)))
-    out.print(Text("\n flattened, as a dense layer takes it", style="bold"))
-    out.print(Text(" " + " ".join(number(v) for v in pooled.reshape(-1))))
+    out.print()
+    wins, size = settings["pooling"] == "max", settings["pool"]
+    shown = feature_map
+    say(f"pooled: {'the largest' if wins else 'the mean'} of every {size} × {size} cells goes on", "bold")
+    if rows % size or columns % size:
+        if settings["drop_partial"]:
+            shown = feature_map[: rows - rows % size, : columns - columns % size]
+            say("The windows that the edge cuts are dropped.")
+        else:
+            say(f"At the edge fewer than {size} × {size} cells are left: those windows take what is there.")
+    out.print(Beside(pooled_lines(shown, size, _winners(shown, size) if wins else None, colour), "→", lines(pooled)))
+    out.print()
+    say(f"flattened: the {pooled.size} numbers row by row, as a dense layer takes them", "bold")
+    say(" ".join(number(v) for v in pooled.reshape(-1)))
 
 
 def _sum(under, weights, settings, result, number):

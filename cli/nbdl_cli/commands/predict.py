@@ -9,20 +9,27 @@ from nbdl_cli.options import json_option
 
 @click.command()
 @click.argument("checkpoint", type=click.Path())
+@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path())
 @click.option("--dataset", metavar="NAME|FILE", help="Other data than the network was trained on.")
 @click.option("--label", metavar="COLUMN", help="Column of a .csv file that holds the truth.")
 @click.option("--values", metavar="A,B,...", help="One example, typed in.")
 @click.option("--index", type=int, multiple=True, metavar="N", help="Number of a test example; may be repeated.")
 @click.option("--count", type=click.IntRange(1, 1000), default=6, show_default=True, help="Test examples to show.")
 @json_option
-def command(checkpoint, dataset, label, values, index, count, as_json):
-    """Show what the network in CHECKPOINT says about test examples, and how sure it is."""
+def command(checkpoint, files, dataset, label, values, index, count, as_json):
+    """Show what the network in CHECKPOINT says about test examples, and how sure it is.
+
+    Or about FILEs of your own with one sample each: a picture (.pgm, .ppm; with Pillow .png and .jpg) of the size that the
+    network knows, a sound (.wav), or numbers (.npy, .npz, .csv).
+    """
     import numpy as np
 
     from nbdl import load_checkpoint, predict
     from nbdl.errors import NbdlError
     from nbdl_cli import console
 
+    if files and (dataset or label or values is not None or index):
+        raise click.UsageError("give files, or --values, or --dataset and --index: one of the three.")
     saved = load_checkpoint(checkpoint)
     about = saved.extra.get("experiment")
     if about is None:
@@ -32,7 +39,12 @@ def command(checkpoint, dataset, label, values, index, count, as_json):
     data = about["dataset"]
     shape = saved.model.input_shape
     truth: Any = None
-    if values is not None:
+    if files:
+        from nbdl_datasets.samples import read
+
+        samples = [read(file, shape, kind=data["kind"], offset=data["offset"], scale=data["scale"]) for file in files]
+        inputs, chosen = np.stack(samples), list(files)
+    elif values is not None:
         try:
             numbers = np.array([float(value) for value in values.split(",")], np.float32)
         except ValueError:
@@ -67,7 +79,7 @@ def command(checkpoint, dataset, label, values, index, count, as_json):
         names = names if names and len(names) == count else [str(k) for k in range(count)]
     document: dict[str, Any] = {"schema": "nbdl.predict/1", "checkpoint": str(checkpoint), "predictions": []}
     for row, number in enumerate(chosen):
-        entry: dict[str, Any] = {"index": number}
+        entry: dict[str, Any] = {"file": number} if files else {"index": number}
         if saved.loss.classifies:
             p = saved.loss.probabilities(outputs[row : row + 1])[0]
             entry |= {"prediction": int(p.argmax()), "class": names[int(p.argmax())], "probabilities": p.tolist()}
@@ -92,6 +104,10 @@ def _completed(data: dict[str, Any], found: Any) -> dict[str, Any]:
     return {**data, **scaling, "kind": found.kind, "classes": list(found.classes)}
 
 
+def _name(entry: dict[str, Any]) -> str:
+    return entry["file"] if "file" in entry else f"example {entry['index']}"
+
+
 def _draw(out, predictions, inputs, data, names):
     from rich.columns import Columns
     from rich.console import Group
@@ -106,7 +122,7 @@ def _draw(out, predictions, inputs, data, names):
         table = Table("example", "prediction", "truth")
         for entry in predictions:
             truth = "" if entry["truth"] is None else ", ".join(f"{v:.4g}" for v in entry["truth"])
-            table.add_row(str(entry["index"]), ", ".join(f"{v:.4g}" for v in entry["prediction"]), truth)
+            table.add_row(_name(entry), ", ".join(f"{v:.4g}" for v in entry["prediction"]), truth)
         out.print(table)
         return
     cards = []
@@ -115,7 +131,7 @@ def _draw(out, predictions, inputs, data, names):
         lines = Text()
         for k in sorted(range(len(p)), key=lambda k: -p[k])[:3]:
             lines.append(f"{names[k]:>10.10} {'█' * round(12 * p[k]):<12} {figures.percent(p[k])}\n")
-        verdict = Text(f"example {entry['index']}: ")
+        verdict = Text(f"{_name(entry)}: ")
         if entry["truth"] is None:
             verdict.append(names[entry["prediction"]], "bold")
         else:

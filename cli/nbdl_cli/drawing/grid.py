@@ -36,6 +36,33 @@ def lines(values: Any, window: Window | None = None, known: int | None = None, c
     return found
 
 
+def pooled_lines(values: Any, size: int, winners: Any = None, colour: bool = True) -> list[Text]:
+    """The grid cut into pooling windows of size x size, the largest cell of each marked (`winners` true)."""
+    cells = [[number(v) for v in row] for row in values]
+    width = max((len(cell) for row in cells for cell in row), default=1)
+    found = []
+    for y, row in enumerate(cells):
+        if y and y % size == 0:
+            found.append(Text(_ruled(len(row), size, width + (0 if colour else 2)), no_wrap=True))
+        text = Text(no_wrap=True)
+        for x, cell in enumerate(row):
+            if x:
+                text.append(" | " if x % size == 0 else " ")
+            wins = winners is not None and bool(winners[y][x])
+            if colour:
+                text.append(f"{cell:>{width}}", style="bold black on #e69f00" if wins else "")
+            else:
+                text.append(f"[{cell:>{width}}]" if wins else f" {cell:>{width}} ")
+        found.append(text)
+    return found
+
+
+def _ruled(columns: int, size: int, width: int) -> str:
+    """A line between pooling windows."""
+    pieces = [min(size, columns - x) * (width + 1) - 1 for x in range(0, columns, size)]
+    return "-+-".join("-" * piece for piece in pieces)
+
+
 class Beside:
     """Blocks of lines side by side with a sign between them, or below each other where the width is too small."""
 
@@ -46,8 +73,8 @@ class Beside:
         blocks = [[Text(b)] if isinstance(b, str) else list(b) for b in self.blocks]
         widths = [max((line.cell_len for line in block), default=0) for block in blocks]
         if sum(widths) + 2 * len(blocks) > options.max_width:
-            for block in blocks:
-                yield from (Text(" ").append_text(line) for line in block)
+            for block, width in zip(blocks, widths, strict=True):
+                yield from (Text(" ").append_text(_cut(line, options.max_width - 1, width)) for line in block)
             return
         height = max(map(len, blocks))
         for y in range(height):
@@ -59,3 +86,12 @@ class Beside:
                 row.append_text(line)
             row.rstrip()
             yield row
+
+
+def _cut(line: Text, room: int, width: int) -> Text:
+    """A line of a grid that is too wide for the terminal, with a sign that it goes on."""
+    if width <= room:
+        return line
+    line = line.copy()
+    line.truncate(room - 2, overflow="crop", pad=True)
+    return line.append(" >")
