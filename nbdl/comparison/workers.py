@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from nbdl.errors import NbdlError
@@ -46,15 +48,36 @@ def inline(threads: int | None = None, announce: Announce = None) -> Workers:
     return Workers(lambda: Inline(announce), lambda executor: None, 1, threads, False)
 
 
-def processes(jobs: int, threads: int) -> Workers:
-    """`jobs` processes that share `threads` threads evenly, at least one each."""
-    # Spawned, not forked: a process that has started OpenMP threads must not be forked.
-    context = multiprocessing.get_context("spawn")
+def processes(jobs: int, threads: int, *, script: bool = True) -> Workers:
+    """`jobs` processes that share `threads` threads evenly, at least one each.
+
+    `script` says that they import the script that Python was started with, where layers of your own may be defined. It
+    must then start nothing by itself: see `if __name__ == "__main__"`.
+    """
 
     def start() -> Executor:
-        return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
+        return _Processes(jobs, script)
 
     return Workers(start, _stop_processes, jobs, max(1, threads // jobs), jobs > 1)
+
+
+class _Processes(ProcessPoolExecutor):
+    def __init__(self, jobs: int, script: bool):
+        # Spawned, not forked: a process that has started OpenMP threads must not be forked.
+        context = multiprocessing.get_context("spawn")
+        super().__init__(jobs, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
+        self._script = script
+
+    def submit(self, function, /, *arguments, **options) -> Future:
+        if self._script:
+            return super().submit(function, *arguments, **options)
+        # A spawned process imports again whatever is __main__ here, so for the moment nothing is.
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return super().submit(function, *arguments, **options)
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _begin(parent: int) -> None:

@@ -95,7 +95,7 @@ class Flow:
                 raise NbdlError(f"--executor {self.executor!r}: expected dask://HOST:PORT.")
             return workers.dask(f"tcp://{place}", self._threads_wanted)
         if self.jobs > 1:
-            return workers.processes(self.jobs, self.threads)
+            return workers.processes(self.jobs, self.threads, script=False)
 
         def announce(kernel: str) -> None:
             for tell in self.announced:
