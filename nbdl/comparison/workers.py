@@ -16,6 +16,8 @@ from typing import Any
 from nbdl.errors import NbdlError
 from nbdl.program import Announce
 
+PATIENCE = 10  # seconds that a Dask scheduler has to answer
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -110,7 +112,7 @@ def dask(address: str, threads: int | None = None) -> Workers:
 
     def client() -> Any:
         try:
-            return Client(address, timeout=10, set_as_default=False)
+            return Client(address, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             reason = str(error).split("\n")[0][:200]
             raise NbdlError(f"no Dask scheduler answers at {address} ({reason}); is it running?") from None
