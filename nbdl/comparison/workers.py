@@ -104,7 +104,10 @@ def _stop_processes(executor: ProcessPoolExecutor) -> None:
 
 
 def dask(address: str, threads: int | None = None) -> Workers:
-    """The workers of the Dask scheduler at `tcp://host:port`, through the executor of `distributed`."""
+    """The workers of the Dask scheduler at `tcp://host:port`, through the executor of `distributed`.
+
+    `threads` are those of each run; None means as many as a worker has.
+    """
     try:
         from distributed import Client
     except ImportError:
@@ -131,10 +134,11 @@ def dask(address: str, threads: int | None = None) -> Workers:
 
     first = client()
     try:
-        # A process does one run at a time, however many threads a worker has.
-        workers = len(first.scheduler_info(n_workers=-1)["workers"])
+        workers = first.scheduler_info(n_workers=-1)["workers"].values()
     finally:
         first.close()
     if not workers:
         raise NbdlError(f"the Dask scheduler at {address} has no workers; start one with: dask worker {address}")
-    return Workers(start, stop, workers, threads, workers > 1)
+    # A process does one run at a time, with all the threads that its worker was given.
+    share = threads or min(worker["nthreads"] for worker in workers)
+    return Workers(start, stop, len(workers), share, len(workers) > 1)

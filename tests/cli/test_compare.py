@@ -174,6 +174,7 @@ BAD = {
     "budget": (["--budget", "weeks=2"], 1, "epochs=N"),
     "budget of nothing": (["--budget", "epochs=0"], 1, "above 0"),
     "target": (["--target", "best"], 1, "auto"),
+    "target in percent": (["--target", "95"], 1, "0.95"),
     "batch": (["--batch-sizes", "99999"], 1, "from 1 to"),
     "schedule": (["--schedule", "sometimes"], 1, "one-cycle"),
     "export": (["--export", "r.pdf"], 1, ".html"),
