@@ -1,4 +1,4 @@
-"""python -m nbdl_benchmarks training | kernels | convolutions | allocations"""
+"""python -m nbdl_benchmarks training | comparison | kernels | convolutions | allocations"""
 
 import json
 import os
@@ -81,6 +81,29 @@ def training(threads: int, rounds: int, json_file: str | None, net: str, data: s
     installed = [name for name in wanted if _installed(console, name, PEERS[name][1])]
     cases = [case for case in CASES if net in (case[0], "all")]
     _keep(run(installed, threads, rounds, data, console, cases), json_file)
+
+
+@group.command()
+@_threads
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Times that all is done.")
+@_json
+@click.option("--data", type=click.Choice(["random", "real"]), default="random", show_default=True, help="Or MNIST.")
+@click.option("--rates", default="0.01,0.1", show_default=True, help="Learning rates of every method.")
+@click.option("--epochs", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--samples", type=click.IntRange(min=256), help="Of the data set  [default: all of them]")
+def comparison(
+    threads: int, rounds: int, json_file: str | None, data: str, rates: str, epochs: int, samples: int | None
+) -> None:
+    """Stochastic, mini-batch and batch descent: the same comparison done by nbdl and by torch."""
+    from nbdl_benchmarks.comparison import run
+
+    console = Console(highlight=False)
+    try:
+        numbers = [float(rate) for rate in rates.split(",")]
+    except ValueError:
+        raise click.UsageError(f"--rates {rates!r}: expected numbers with commas between them.") from None
+    if _installed(console, "torch", "torch"):
+        _keep(run(numbers, epochs, samples, threads, rounds, data, console), json_file)
 
 
 @group.command()

@@ -1,7 +1,7 @@
 """The work that every contender does: a network, its first weights, its data, and the order of its batches."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -81,6 +81,10 @@ class Work:
         """
         parameters = Sequential(self.net.layers, self.net.shape, seed=5).parameters
         return [parameters[name].copy() for name in parameters]
+
+    def cut(self, n: int, batch: int) -> "Work":
+        """The same on the first `n` samples, in batches of another size."""
+        return replace(self, batch=batch, inputs=self.inputs[:n], targets=self.targets[:n])
 
     def changes(self, weights: list[np.ndarray]) -> list[np.ndarray]:
         """How far the steps have moved the weights: what contenders are compared by."""

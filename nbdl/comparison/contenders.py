@@ -1,7 +1,7 @@
 """Who takes part: how the data are cut into batches, an optimizer, its learning rate and its schedule."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nbdl.errors import NbdlError
@@ -82,8 +82,3 @@ def grid(
         return found
     rates = list(rates)
     return [contender.at(rate) for contender in found for rate in rates]
-
-
-def settings_of(contender: Contender) -> dict[str, Any]:
-    """The optimizer's settings without its learning rate."""
-    return {name: value for name, value in asdict(contender.optimizer).items() if name != "learning_rate"}

@@ -8,6 +8,7 @@ from typing import Any
 from nbdl.comparison.problem import Problem
 from nbdl.comparison.runs import Outcome, Run, execute
 from nbdl.comparison.workers import Workers
+from nbdl.errors import NbdlError
 
 TRIES = 3  # workers that a run may lose before it is its own fault
 
@@ -18,7 +19,7 @@ class Engine:
     def __init__(self, problem: Problem, workers: Workers):
         self.problem, self.workers = problem, workers
         self._executor: Executor | None = None
-        self.lost_workers = 0
+        self._worked = False  # whether any run has ever come back
 
     def __enter__(self) -> "Engine":
         return self
@@ -47,7 +48,6 @@ class Engine:
                     lost = [run, *flying.values()]
                     flying.clear()
                     self._stop()
-                    self.lost_workers += 1
                     losses.update(lost)
                     for one in lost:
                         if losses[one] < TRIES:
@@ -58,6 +58,7 @@ class Engine:
                 if outcome is None:
                     self._submit(run, flying, self.problem)
                 else:
+                    self._worked = True
                     yield outcome
 
     def _submit(self, run: Run, flying: dict[Future, Run], problem: Problem | None = None) -> None:
@@ -77,5 +78,7 @@ class Engine:
             self._executor = None
 
     def _given_up(self, run: Run, error: Exception) -> Outcome:
+        if not self._worked:
+            raise NbdlError(f"no worker lives long enough to do a run: {type(error).__name__}: {error}") from error
         what: dict[str, Any] = {"failure": "error", "failure_update": 0}
         return Outcome(run, **what, message=f"{TRIES} workers were lost with it: {type(error).__name__}: {error}")

@@ -19,6 +19,7 @@ from nbdl.training import Budget, Diverged, Step, Training, set_threads
 
 LOST = ("nonfinite", "blow-up", "timeout", "error")  # such a run has no result: its loss counts as infinite
 FAILURES = (*LOST, "stalled")  # a stalled run came to its end and is judged by what it reached
+TIMINGS = ("seconds", "compile_seconds", "wall_seconds", "contended")  # what may differ when a run is repeated
 BLIND = 0.99  # a loss above this share of the best answer that ignores the inputs is no learning
 
 
@@ -96,6 +97,12 @@ def score(epoch: Epoch) -> float:
     """Accuracy or R² on validation, of which larger is better."""
     found = epoch.validation_accuracy if epoch.validation_accuracy is not None else epoch.validation_r2
     return -math.inf if found is None or math.isnan(found) else found
+
+
+def untimed(run: dict[str, Any]) -> dict[str, Any]:
+    """The data of an outcome without what may differ when its run is repeated."""
+    epochs = [{name: v for name, v in epoch.items() if name != "seconds"} for epoch in run["epochs"]]
+    return {**{name: value for name, value in run.items() if name not in TIMINGS}, "epochs": epochs}
 
 
 _alone = threading.Lock()  # one run at a time in a process: a Dask worker may have several threads

@@ -48,7 +48,7 @@ class Spec:
             raise NbdlError(f"the learning rates are {list(self.rates)}; expected finite numbers above 0.")
         if self.timeout is not None and not self.timeout > 0:
             raise NbdlError(f"the timeout is {self.timeout} seconds; expected a number above 0.")
-        if self.target != "auto" and not isinstance(self.target, int | float):
+        if self.target != "auto" and not (isinstance(self.target, int | float) and self.target == self.target):
             raise NbdlError(f"the target is {self.target!r}; expected a number, such as 0.95, or auto.")
 
     def as_data(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def read_budget(text: str) -> dict[str, Any]:
     return found
 
 
-def contenders_from_table(table: dict[str, Any], n: int | None = None) -> list[Contender]:
+def contenders_from_table(table: dict[str, Any]) -> list[Contender]:
     """The contenders of one [[contender]] of a TOML file; a list in place of a value stands for one contender each.
 
     Keys are method, batch, optimizer, learning_rate (left out: tuned), schedule, and the settings of the optimizer.

@@ -57,6 +57,8 @@ def _way(comparison: Comparison) -> str:
     goal = f"{score(comparison.target, accuracy)} %" if accuracy else f"an R² of {score(comparison.target, accuracy)}"
     why = ", the seconds being of a machine shared by several runs" if contended else ""
     ordered = sorted(comparison.reaches, key=lambda one: (one.median[clock], one.expected[clock]))
+    if not math.isfinite(comparison.target):
+        return "No baseline came to its end, so there is no target to reach."
     first, never = ordered[0], [one for one in ordered if not one.hits]
     if not first.hits:
         return f"No contender reached {goal} on validation."

@@ -3,16 +3,20 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from nbdl.errors import NbdlError
 from nbdl.program import Announce
+
+PATIENCE = 10  # seconds that a Dask scheduler has to answer
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,36 @@ def inline(threads: int | None = None, announce: Announce = None) -> Workers:
     return Workers(lambda: Inline(announce), lambda executor: None, 1, threads, False)
 
 
-def processes(jobs: int, threads: int) -> Workers:
-    """`jobs` processes that share `threads` threads evenly, at least one each."""
-    # Spawned, not forked: a process that has started OpenMP threads must not be forked.
-    context = multiprocessing.get_context("spawn")
+def processes(jobs: int, threads: int, *, script: bool = True) -> Workers:
+    """`jobs` processes that share `threads` threads evenly, at least one each.
+
+    `script` says that they import the script that Python was started with, where layers of your own may be defined. It
+    must then start nothing by itself: see `if __name__ == "__main__"`.
+    """
 
     def start() -> Executor:
-        return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
+        return _Processes(jobs, script)
 
     return Workers(start, _stop_processes, jobs, max(1, threads // jobs), jobs > 1)
+
+
+class _Processes(ProcessPoolExecutor):
+    def __init__(self, jobs: int, script: bool):
+        # Spawned, not forked: a process that has started OpenMP threads must not be forked.
+        context = multiprocessing.get_context("spawn")
+        super().__init__(jobs, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
+        self._script = script
+
+    def submit(self, function, /, *arguments, **options) -> Future:
+        if self._script:
+            return super().submit(function, *arguments, **options)
+        # A spawned process imports again whatever is __main__ here, so for the moment nothing is.
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return super().submit(function, *arguments, **options)
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _begin(parent: int) -> None:
@@ -79,7 +104,10 @@ def _stop_processes(executor: ProcessPoolExecutor) -> None:
 
 
 def dask(address: str, threads: int | None = None) -> Workers:
-    """The workers of the Dask scheduler at `tcp://host:port`, through the executor of `distributed`."""
+    """The workers of the Dask scheduler at `tcp://host:port`, through the executor of `distributed`.
+
+    `threads` are those of each run; None means as many as a worker has.
+    """
     try:
         from distributed import Client
     except ImportError:
@@ -87,7 +115,7 @@ def dask(address: str, threads: int | None = None) -> Workers:
 
     def client() -> Any:
         try:
-            return Client(address, timeout=10, set_as_default=False)
+            return Client(address, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             reason = str(error).split("\n")[0][:200]
             raise NbdlError(f"no Dask scheduler answers at {address} ({reason}); is it running?") from None
@@ -106,10 +134,11 @@ def dask(address: str, threads: int | None = None) -> Workers:
 
     first = client()
     try:
-        # A process does one run at a time, however many threads a worker has.
-        workers = len(first.scheduler_info(n_workers=-1)["workers"])
+        workers = first.scheduler_info(n_workers=-1)["workers"].values()
     finally:
         first.close()
     if not workers:
         raise NbdlError(f"the Dask scheduler at {address} has no workers; start one with: dask worker {address}")
-    return Workers(start, stop, workers, threads, workers > 1)
+    # A process does one run at a time, with all the threads that its worker was given.
+    share = threads or min(worker["nthreads"] for worker in workers)
+    return Workers(start, stop, len(workers), share, len(workers) > 1)

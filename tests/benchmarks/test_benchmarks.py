@@ -155,3 +155,15 @@ def children(parent):
         except OSError:
             pass
     return found
+
+
+def test_the_comparison_is_done_twice_over_and_comes_to_the_same(tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "c.json"
+    done = benchmark(
+        "comparison", "--samples", "512", "--rounds", "2", "--rates", "0.1", "--threads", "1", "--json", path
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(path.read_text())
+    assert [row["updates"] for row in document["runs"]] == [512, 16, 2, 1]
+    assert all(len(row["nbdl"]) == len(row["torch"]) == 2 for row in document["runs"])

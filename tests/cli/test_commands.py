@@ -1,6 +1,5 @@
 """The commands as users meet them: real processes, real pipes, real pseudo-terminals."""
 
-import csv
 import fcntl
 import json
 import os
@@ -161,8 +160,6 @@ BAD = {
     "checkpoint": (["predict", "nothing.safetensors"], 1, "no checkpoint"),
     "dataset": (["datasets", "info", "moon"], 1, "Did you mean moons"),
     "cuda": (["train", "--backend", "cuda"], 1, "cuda"),
-    "rates": (["compare-optimizers", "--rates", "fast"], 1, "--rates"),
-    "methods": (["compare-optimizers", "--methods", "magic"], 1, "magic"),
 }
 
 
@@ -240,37 +237,6 @@ def test_resumed_by_command_equals_never_stopped(tmp_path):
 
     a, b = load_file(half), load_file(whole)
     assert all(a[name].tobytes() == b[name].tobytes() for name in b)
-
-
-def test_compare_optimizers(tmp_path):
-    table = tmp_path / "runs.csv"
-    arguments = [
-        "compare-optimizers",
-        "moons",
-        "--epochs",
-        "2",
-        "--seeds",
-        "2",
-        "--rates",
-        "0.1,1e9",
-        "--backend",
-        "numpy",
-    ]
-    done = nbdl(*arguments, "--json", "--csv", str(table))
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
-    assert document["schema"] == "nbdl.compare/1"
-    rows = {(c["method"], c["optimizer"]["learning_rate"]): c for c in document["contenders"]}
-    assert len(rows) == 6
-    assert rows["stochastic", 0.1]["updates"] == 2 * 360
-    assert rows["batch", 0.1]["updates"] == 2
-    assert rows["stochastic", 1e9]["diverged"] == 2
-    assert rows["stochastic", 1e9]["loss"]["median"] is None
-    assert {run["epochs"][0]["examples"] for run in document["runs"] if run["epochs"]} == {360}
-    with open(table) as file:
-        assert {row["method"] for row in csv.DictReader(file)} == {"stochastic", "mini-batch", "batch"}
-    drawn = nbdl(*arguments)
-    assert "cost against seconds" in drawn.stdout
 
 
 def test_profile_explain_bench_models_datasets_doctor():

@@ -1,23 +1,48 @@
 """nbdl, as `nbdl train` runs it: a Training and its generator of steps."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 import nbdl
 from nbdl_benchmarks.harness import Contender
-from nbdl_benchmarks.work import RATE, make
+from nbdl_benchmarks.work import RATE, Work, make
 
 
 def build(net: str, batch: int, data: str) -> Contender:
     work = make(net, batch, data)
-    model = nbdl.Sequential(work.net.layers, work.net.shape)
+    training = _training(work, RATE, 10**12)
+    model, steps = training.model, training.steps()
     names = list(model.parameters)
-    for name, values in zip(names, work.weights, strict=True):
-        model.parameters[name][...] = values
-    samples = nbdl.Data(work.inputs, work.targets, 0.0, work.scale)
-    budget = nbdl.Budget(updates=10**12)
-    training = nbdl.Training(model, samples, nbdl.loss(work.net.loss), nbdl.SGD(RATE), batch=work.batch, budget=budget)
-    steps = training.steps()
 
     def run(count: int) -> None:
         for _ in range(count):
             next(steps)
 
     return Contender("nbdl", nbdl.__version__, run, lambda: work.changes([model.parameters[name] for name in names]))
+
+
+def build_runs(net: str, n: int, data: str, runs: Sequence[tuple[int, float, int]]) -> Contender:
+    """Every step is the next whole training of `runs`: batch, learning rate, updates. The result is its mean loss."""
+    work = make(net, 1, data)
+    waiting = iter([_training(work.cut(n, batch), rate, updates) for batch, rate, updates in runs])
+    loss = [0.0]
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            training = next(waiting)
+            loss[0] = 0.0
+            for step in training.steps():
+                loss[0] += step.loss
+            loss[0] /= training.updates
+
+    return Contender("nbdl", nbdl.__version__, run, lambda: [np.array(loss)])
+
+
+def _training(work: Work, rate: float, updates: int) -> nbdl.Training:
+    model = nbdl.Sequential(work.net.layers, work.net.shape)
+    for name, values in zip(model.parameters, work.weights, strict=True):
+        model.parameters[name][...] = values
+    samples = nbdl.Data(work.inputs, work.targets, 0.0, work.scale)
+    budget = nbdl.Budget(updates=updates)
+    return nbdl.Training(model, samples, nbdl.loss(work.net.loss), nbdl.SGD(rate), batch=work.batch, budget=budget)

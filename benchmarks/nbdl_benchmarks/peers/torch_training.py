@@ -4,7 +4,7 @@ Bytes are made float32 beforehand, which takes four times the memory and saves a
 way of PyTorch's is the fastest: oneDNN with the channels last in memory, and one at a time its own kernels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,30 @@ def build_manual(net: str, batch: int, data: str) -> Contender:
     return Contender("torch by hand", torch.__version__, run, lambda: work.changes(weights(model)))
 
 
+def build_runs(net: str, n: int, data: str, runs: Sequence[tuple[int, float, int]]) -> Contender:
+    """Every step is the next whole training of `runs`: batch, learning rate, updates. The result is its mean loss."""
+    work = make(net, 1, data)
+    samples = _samples(work.cut(n, n))
+    waiting = iter([(*_parts(work.cut(n, batch), samples), rate, updates) for batch, rate, updates in runs])
+    mean = [0.0]
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            model, cost, take, rate, updates = next(waiting)
+            optimizer = torch.optim.SGD(model.parameters(), lr=rate, foreach=False)
+            total = 0.0
+            for _ in range(updates):
+                x, t = take()
+                optimizer.zero_grad(set_to_none=True)
+                loss = cost(model(x), t)
+                loss.backward()
+                optimizer.step()
+                total += loss.item()  # a comparison logs the loss of every update
+            mean[0] = total / updates
+
+    return Contender("torch", torch.__version__, run, lambda: [np.array(mean)])
+
+
 def module(layers: list[Layer], shape: tuple[int, ...], first: list[np.ndarray]) -> Any:
     """The same network in PyTorch, with these first weights."""
     model = torch.nn.Sequential(*_modules(layers, shape))
@@ -87,9 +111,13 @@ def _modules(layers: list[Layer], shape: tuple[int, ...]) -> Iterator[torch.nn.M
         shape = layer.out_shape(shape)
 
 
-def _parts(work: Work):
+def _samples(work: Work) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.from_numpy(work.inputs).to(torch.float32).mul_(work.scale), torch.from_numpy(work.targets)
+
+
+def _parts(work: Work, samples: tuple[torch.Tensor, torch.Tensor] | None = None):
     model = module(work.net.layers, work.net.shape, work.weights)
-    inputs, targets = torch.from_numpy(work.inputs).to(torch.float32).mul_(work.scale), torch.from_numpy(work.targets)
+    inputs, targets = samples or _samples(work)
     functional = torch.nn.functional
     cost = functional.cross_entropy if work.classifies else functional.binary_cross_entropy_with_logits
     if len(work.net.shape) == 3:

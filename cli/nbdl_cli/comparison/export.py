@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 CLOCKS = ("epoch", "updates", "examples", "seconds")
 VALUES = ("rate", "train_loss", "validation_loss", "validation_accuracy", "validation_r2")
-TIMINGS = ("seconds", "compile_seconds", "wall_seconds", "contended")  # what may differ from one repetition to the next
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222;
@@ -124,12 +123,6 @@ def ordered(comparison: "Comparison") -> "list[Outcome]":
         for contender in comparison.spec.contenders
         for run in (*comparison.tuning_runs(contender), *comparison.reported_runs(contender))
     ]
-
-
-def untimed(run: dict[str, Any]) -> dict[str, Any]:
-    """A run without what may differ when it is repeated."""
-    epochs = [{name: v for name, v in epoch.items() if name != "seconds"} for epoch in run["epochs"]]
-    return {**{name: value for name, value in run.items() if name not in TIMINGS}, "epochs": epochs}
 
 
 def as_csv(comparison: "Comparison", document: dict[str, Any]) -> str:

@@ -60,7 +60,9 @@ class Flow:
         workers, path = self._workers(), self._ledger_path(comparison)
         with Ledger(path, comparison.identity, self.fresh) as ledger:
             if ledger.torn and not self.as_json:
-                self.err.print(f" {ledger.torn} torn line of the ledger left out; its run is done again", style="dim")
+                self.err.print(
+                    f" torn lines of the ledger left out: {ledger.torn}; their runs are done again", style="dim"
+                )
             screen = Screen(comparison, workers.slots, self.err, silent=self.as_json)
             try:
                 with screen:
@@ -95,7 +97,7 @@ class Flow:
                 raise NbdlError(f"--executor {self.executor!r}: expected dask://HOST:PORT.")
             return workers.dask(f"tcp://{place}", self._threads_wanted)
         if self.jobs > 1:
-            return workers.processes(self.jobs, self.threads)
+            return workers.processes(self.jobs, self.threads, script=False)
 
         def announce(kernel: str) -> None:
             for tell in self.announced:
@@ -169,14 +171,15 @@ class Flow:
 
     def _compare_with_before(self, out: Console, document: dict[str, Any]) -> None:
         """Whether a repetition gave the same numbers as the document that it repeats."""
+        from nbdl.comparison.runs import untimed
         from nbdl_cli.console import plain
 
         before = self.plan.repeats
         assert before is not None
         if before["version"] != document["version"]:
             out.print(f" repeated with nbdl {document['version']}, where it was {before['version']}", style="dim")
-        old = [export.untimed(run) for run in before["runs"]]
-        new = [export.untimed(run) for run in plain(document["runs"])]
+        old = [untimed(run) for run in before["runs"]]
+        new = [untimed(run) for run in plain(document["runs"])]
         other = sum(a != b for a, b in zip(old, new, strict=False)) + abs(len(old) - len(new))
         if not other:
             out.print(f" repeated: all {len(new)} runs gave the same numbers, timings aside", style="green")

@@ -27,11 +27,8 @@ class Screen:
         self.comparison, self.slots, self.console, self.silent = comparison, slots, console, silent
         moving = console.is_terminal and not console.is_dumb_terminal and not silent
         self.live = Live(console=console, transient=True, auto_refresh=False) if moving else None
-        self.drawn = self.begun = time.monotonic()
+        self.drawn, self.pause = time.monotonic(), 1 / FRAMES
         self.compiling = ""
-        self.walls: dict[Contender, list[float]] = {}
-        self.lost: dict[Contender, dict[str, int]] = {}
-        self.families: dict[Contender, Contender] = {}
 
     def __enter__(self) -> "Screen":
         if self.live is not None:
@@ -47,28 +44,14 @@ class Screen:
         self._draw()
 
     def __call__(self, outcome: "Outcome") -> None:
-        family = self._family(outcome.run.contender)
-        self.walls.setdefault(family, []).append(outcome.wall_seconds)
-        if outcome.failure:
-            lost = self.lost.setdefault(family, {})
-            lost[outcome.failure] = lost.get(outcome.failure, 0) + 1
         self.compiling = ""
-        now = time.monotonic()
-        if self.live is not None and now - self.drawn > 1 / FRAMES:
+        waited = time.monotonic() - self.drawn
+        if self.live is not None and waited > self.pause:
             self._draw()
-        elif self.live is None and not self.silent and now - self.drawn > SPOKEN:
-            self.drawn = now
+        elif self.live is None and not self.silent and waited > SPOKEN:
+            self.drawn = time.monotonic()
             done, total = self.counts()
             self.console.print(f" {done} of {total} runs, about {figures.seconds(self.left())} left", style="dim")
-
-    def _family(self, contender: "Contender") -> "Contender":
-        """The contender of the spec that this one is a learning rate of."""
-        if contender not in self.families:
-            rate = contender.optimizer.learning_rate
-            self.families[contender] = next(
-                c for c in self.comparison.spec.contenders if (c.at(rate) if c.tune else c) == contender
-            )
-        return self.families[contender]
 
     def counts(self) -> tuple[int, int]:
         """Runs that are done, and all that are known to be needed."""
@@ -76,32 +59,35 @@ class Screen:
 
     def left(self) -> float:
         """Seconds, from what the runs of each contender took so far."""
-        every = [wall for walls in self.walls.values() for wall in walls]
-        usual = sum(every) / max(1, len(every))
+        everything = self.comparison.outcomes.values()
+        usual = sum(outcome.wall_seconds for outcome in everything) / max(1, len(everything))
         seconds = 0.0
         for contender in self.comparison.spec.contenders:
-            walls = self.walls.get(contender, [])
-            done = sum(run in self.comparison.outcomes for run in self._runs(contender))
-            seconds += (self.comparison.expected(contender) - done) * (sum(walls) / len(walls) if walls else usual)
+            done = self._done(contender)
+            mean = sum(outcome.wall_seconds for outcome in done) / len(done) if done else usual
+            seconds += (self.comparison.expected(contender) - len(done)) * mean
         return seconds / self.slots
 
-    def _runs(self, contender: "Contender") -> list:
-        return [*self.comparison.tuning_runs(contender), *self.comparison.reported_runs(contender)]
+    def _done(self, contender: "Contender") -> "list[Outcome]":
+        c = self.comparison
+        runs = (*c.tuning_runs(contender), *c.reported_runs(contender))
+        return [c.outcomes[run] for run in runs if run in c.outcomes]
 
     def _draw(self) -> None:
-        self.drawn = time.monotonic()
         if self.live is None:
             return
+        start = time.monotonic()
         done, total = self.counts()
-        bar = Table.grid(padding=(0, 1))
         words = self.compiling or f"about {figures.seconds(self.left())} left"
-        bar.add_row(
-            " ", ProgressBar(total, done, width=max(8, min(40, self.console.width // 3))), f"{done}/{total} runs"
-        )
+        bar = Table.grid(padding=(0, 1))
+        width = max(8, min(40, self.console.width // 3))
+        bar.add_row(" ", ProgressBar(total, done, width=width), f"{done}/{total} runs")
         self.live.update(Group(self._table(), bar, Text(f"  {words}", style="dim")), refresh=True)
+        self.drawn = time.monotonic()
+        self.pause = max(1 / FRAMES, 20 * (self.drawn - start))  # a table of a thousand runs takes its time
 
     def _table(self) -> Table:
-        from nbdl.comparison.statistics import spread
+        from nbdl.comparison.statistics import failures, spread
         from nbdl.comparison.verdict import score
 
         c = self.comparison
@@ -112,17 +98,15 @@ class Screen:
             table.add_column(name, justify="right", overflow="fold")
         tunings = c.sensitivities
         for number, contender in enumerate(c.spec.contenders):
-            tuning = c.tuning_runs(contender)
-            tuned = sum(run in c.outcomes for run in tuning)
-            reported = c.reported(contender)
-            lost = self.lost.get(contender, {})
+            done, tuning, reported = self._done(contender), c.tuning_runs(contender), c.reported(contender)
+            scores = [outcome.test_score for outcome in reported]
             table.add_row(
                 mark(number),
                 contender.label,
-                f"{tuned}/{len(tuning)}" if tuning else "–",
+                f"{len(done) - len(reported)}/{len(tuning)}" if tuning else "–",
                 f"{tunings[contender].best.rate:g}" if contender in tunings else "",
                 f"{len(reported)}/{len(c.spec.seeds)}",
-                score(spread([o.test_score for o in reported], True)[1], c.problem.classifies) if reported else "",
-                counted(lost, tuned + len(reported)) if lost else "",
+                score(spread(scores, high_is_good=True)[1], c.problem.classifies) if scores else "",
+                counted(failures(done), len(done)) if done else "",
             )
         return table

@@ -157,6 +157,8 @@ def build(spec: "Spec", progress=None) -> Plan:
     for name in ("train", "validation", "test"):
         if not len(getattr(data, name)):
             raise NbdlError(f"{data.name} has no samples for {name}; a comparison needs all three parts.")
+    if problem.classifies and spec.target != "auto" and not 0 < float(spec.target) <= 1:
+        raise NbdlError(f"the target is an accuracy of {spec.target:g}; expected a share such as 0.95, at most 1.")
     check_batches(spec.contenders, len(problem.split(spec.seeds[0])[0]))
     return Plan(spec, problem, experiment)
 

@@ -114,7 +114,7 @@ def clocks(comparison: "Comparison", wide: bool) -> Sheet:
                 mark(number),
                 *(f"{getattr(s, clock)[1]:.0f}" for clock in ("epochs", "updates", "examples")),
                 _spread(s.seconds, figures.seconds, wide) + star,
-                figures.seconds(s.compile_seconds) + star,
+                figures.seconds(s.compile_seconds) if s.compile_seconds else "–",
             ]
         )
     columns = ["", "epochs", "updates", "examples", "seconds", "compile"]
