@@ -115,9 +115,9 @@ def test_as_short_as_it_may_be(tmp_path):
 
 
 def test_what_is_no_text_file(tmp_path):
-    with pytest.raises(NbdlError, match="no (data|text) file"):
+    with pytest.raises(NbdlError, match=r"no (data|text) file"):
         nbdl_datasets.load(str(tmp_path / "none.txt"))
-    with pytest.raises(NbdlError, match="no (data|text) file"):
+    with pytest.raises(NbdlError, match=r"no (data|text) file"):
         nbdl_datasets.load(str(tmp_path), task="text")
     with pytest.raises(NbdlError, match="1 or more"):
         nbdl_datasets.load(write(tmp_path, "ab" * 660), steps=0)
