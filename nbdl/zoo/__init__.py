@@ -24,6 +24,11 @@ DEMOS = {
     "tones-cnn": "tones_cnn",
     "spoken-digits-cnn": "spoken_digits_cnn",
     "motion-cnn": "motion_cnn",
+    "char-rnn": "char_rnn",
+    "tones-rnn": "tones_rnn",
+    "spoken-digits-rnn": "spoken_digits_rnn",
+    "adding-problem": "adding_problem",
+    "sine-forecast": "sine_forecast",
 }
 
 
