@@ -58,15 +58,13 @@ def written(layers: "list[Layer]", characters: int) -> "list[Layer]":
 
 def handed_on(layers: "list[Layer]") -> "list[Layer]":
     """The layers, with recurrent ones before others of sequences handing on every step, not the last alone."""
-    from nbdl.layers import LastStep, TimeDistributedDense
-
     found: list[Layer] = []
     wanted = False
     for layer in reversed(layers):
         recurrent = hasattr(layer, "return_sequences")
         if recurrent and wanted:
             layer = replace(layer, return_sequences=True)  # type: ignore[call-arg]
-        wanted = wanted or recurrent or isinstance(layer, LastStep | TimeDistributedDense)
+        wanted = wanted or recurrent or type(layer).__name__ in ("LastStep", "TimeDistributedDense")
         found.append(layer)
     return found[::-1]
 

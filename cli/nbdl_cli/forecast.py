@@ -161,6 +161,7 @@ class Forecast:
         return Panel(rows, title="nbdl forecast", title_align="left", border_style="cyan")
 
     def _draw(self) -> None:
+        from nbdl_cli.drawing.folded import Folded
         from nbdl_cli.sequences import next_values, whole_horizon
 
         p = self.problem
@@ -176,7 +177,7 @@ class Forecast:
         past = p.values[-3 * p.horizon :]
         title = f"the {p.horizon} values to come" if p.horizon > 1 else "the value to come"
         self.out.print(whole_horizon(past, [], [("network", self.ahead)], len(p.values) - len(past), title))
-        self.out.print(Text("   " + ", ".join(f"{value:.5g}" for value in self.ahead)))
+        self.out.print(Folded(", ".join(f"{value:.5g}" for value in self.ahead)))
         self.out.print()
         self.out.print(self._table(names))
         self.out.print(self._verdict(names))
@@ -209,7 +210,7 @@ class Forecast:
         ours, theirs = self.scores["network"][part]["mae"], self.scores[plain][part]["mae"]
         ahead = f"{self.problem.horizon} steps ahead" if self.problem.horizon > 1 else "one step ahead"
         if ours < theirs:
-            share = f"{1 - ours / theirs:.0%}"
+            share = f"{100 * (1 - ours / theirs):.0f} %"
             return Text(f" {ahead} the network misses by {share} less than the {NAMES[plain]} forecast.")
         return Text(
             f" {ahead} the {NAMES[plain]} forecast is the better one here: use it, or try other --layers, --steps."
