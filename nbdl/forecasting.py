@@ -23,7 +23,7 @@ LEAST = 8  # windows to learn from
 
 @dataclass(frozen=True)
 class Forecasting:
-    """A series (n) cut in time: `train` values to learn from, up to `validation` to check on, the rest to test on.
+    """A series (n) cut in time: 70 % to learn from, 10 % to check on, 20 % to test on; a part holds a horizon at least.
 
     Raises NbdlError where it is too short for its windows, its season and its horizon.
     """
@@ -32,25 +32,29 @@ class Forecasting:
     steps: int
     horizon: int
     season: int = 1
-    train: int = 0
-    validation: int = 0
 
     def __post_init__(self):
         n = len(self.values)
         for name in ("steps", "horizon", "season"):
             if getattr(self, name) < 1:
                 raise NbdlError(f"the {name} is {getattr(self, name)}; expected 1 or more.")
-        tested, checked = max(round(0.2 * n), self.horizon), max(round(0.1 * n), self.horizon)
-        object.__setattr__(self, "train", self.train or n - tested - checked)
-        object.__setattr__(self, "validation", self.validation or n - tested)
-        windows = self.train - self.horizon - self.first + 1
-        if windows < LEAST:
-            part = self.first + self.horizon + LEAST - 1
-            needed = max(int(np.ceil(part / 0.7)), part + 2 * self.horizon)
+        part = self.first + self.horizon + LEAST - 1  # the shortest that could teach something
+        if self.train < part:
+            needed = 1 + int(np.ceil(max(part / 0.7, (part + self.horizon) / 0.8, part + 2 * self.horizon)))
             raise NbdlError(
                 f"{n} values are too few: with windows of {self.steps}, seasons of {self.season} and forecasts of "
                 f"{self.horizon} it takes about {needed}. Take smaller ones (--steps, --season, --horizon)."
             )
+
+    @property
+    def train(self) -> int:
+        """Where the training part ends."""
+        return self.validation - max(round(0.1 * len(self.values)), self.horizon)
+
+    @property
+    def validation(self) -> int:
+        """Where the part to check on ends and the test begins."""
+        return len(self.values) - max(round(0.2 * len(self.values)), self.horizon)
 
     @property
     def first(self) -> int:

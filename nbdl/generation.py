@@ -80,3 +80,22 @@ def _characters(model, characters, prompt, length, temperature, top_k, seed) -> 
         number = random.choice(len(characters), p=distribution(np.asarray(outputs).reshape(-1), temperature, top_k))
         yield characters[number]
         outputs = stepper.step(np.array([number]))
+
+
+def complete(model: Sequential, characters: Sequence[str], prompts: Sequence[str], until: str, most: int) -> list[str]:
+    """What follows each prompt when the likeliest character always wins, up to `until` or `most` characters.
+
+    All prompts are read side by side: where one is at its end while others are not, its answer begins.
+    """
+    from nbdl.stepper import Stepper
+
+    stepper, texts = Stepper(model, len(prompts)), [encode(prompt, characters).tolist() for prompt in prompts]
+    end, longest = encode(until, characters)[0], max(map(len, texts))
+    for place in range(longest + most - 1):
+        outputs = stepper.step(np.array([text[place] for text in texts]))
+        for text, row in zip(texts, outputs, strict=True):
+            if len(text) == place + 1:
+                text.append(int(row.argmax()))
+    answers = [text[len(prompt) :] for text, prompt in zip(texts, prompts, strict=True)]
+    cut = [answer[: answer.index(end)] if end in answer else answer[:most] for answer in answers]
+    return ["".join(characters[number] for number in answer) for answer in cut]

@@ -54,10 +54,12 @@ class Forecast:
         season = self.season
         if season is None:
             season = series.season if n >= 6 * series.season else 1
-        horizon = self.horizon or (season if season > 1 else min(HORIZON, max(1, n // 12)))
-        steps = self.steps or (
-            min(max(season, STEPS), max(season, n // 6)) if season > 1 else min(STEPS, max(2, n // 6))
-        )
+        seasonal = season > 1
+        horizon, steps = self.horizon, self.steps
+        if horizon is None:
+            horizon = season if seasonal else min(HORIZON, max(1, n // 12))
+        if steps is None:
+            steps = max(season, min(STEPS, n // 6)) if seasonal else min(STEPS, max(2, n // 6))
         return Forecasting(series.values, steps, horizon, season)
 
     def _train(self) -> None:

@@ -321,6 +321,8 @@ class Run:
         data = self.experiment.dataset
         if data.kind == "text":
             self.out.print(sequences.sample_text(self.model, data))
+            if data.name == "number-names":
+                self.out.print(sequences.spelling(self.model, data))
         elif result is not None and data.kind == "series":
             for plot in sequences.series_plots(result, self.experiment):
                 self.out.print(plot)

@@ -47,6 +47,23 @@ def sample_text(model: "Sequential", dataset: "Dataset") -> Text:
     return text.append("\n".join(f"   {line}" for line in words.split("\n")), style="not bold italic")
 
 
+def spelling(model: "Sequential", dataset: "Dataset", most: int = 200, shown: int = 4) -> Text:
+    """Numbers that the network has never seen: whether it names them as it should, and some of its answers."""
+    from nbdl.generation import complete
+    from nbdl_cli.drawing.palette import RIGHT, WRONG
+
+    unseen = "".join(dataset.classes[k] for k in dataset.test.inputs.reshape(-1)).split("\n")[1:-1][:most]
+    numbers, names = zip(*(line.split(" ", 1) for line in unseen), strict=True)
+    said = complete(model, dataset.classes, [f"\n{number} " for number in numbers], "\n", 2 * max(map(len, names)))
+    right = [a == b for a, b in zip(said, names, strict=True)]
+    text = Text(f" spelled right: {sum(right)} of {len(right)} numbers that it has never seen", style="bold")
+    for k in sorted(range(len(right)), key=lambda k: right[k])[:shown]:
+        text.append(f"\n   {numbers[k]} ", style="not bold")
+        text.append(said[k], style=f"not bold {RIGHT if right[k] else WRONG}")
+        text.append("" if right[k] else f"  ({names[k]})", style="not bold dim")
+    return text
+
+
 def text_result(result: "Result") -> Text:
     """How well the next character is foretold in a text never seen."""
     from nbdl_cli.drawing import figures
