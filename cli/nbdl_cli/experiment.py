@@ -110,6 +110,7 @@ class Experiment:
                 "classes": list(data.classes),
                 "features": list(data.features),
                 "kind": data.kind,
+                "lengths": data.train.lengths is not None,
                 "task": data.task,
                 "offset": data.offset,
                 "scale": data.scale,

@@ -76,6 +76,10 @@ def command(checkpoint, files, dataset, label, values, index, count, as_json):
         picked = found.test.take(np.array(chosen, int))
         inputs, truth, lengths = picked.inputs.reshape(len(chosen), *shape), picked.targets, picked.lengths
 
+    if data.get("lengths") and lengths is None:
+        from nbdl_datasets.samples import steps_of
+
+        lengths = np.array([steps_of(sample) for sample in inputs])
     outputs = predict(saved.model, inputs, saved.loss, offset=data["offset"], scale=data["scale"], lengths=lengths)
     names: Any = data["classes"] or None
     if saved.loss.classifies:
