@@ -96,7 +96,9 @@ def _test(model, found, cost, data):
     if not len(found.test):
         return None
     inputs = found.test.inputs.reshape(len(found.test), *model.input_shape)
-    return Evaluation(model, Data(inputs, found.test.targets, data["offset"], data["scale"], found.test.lengths), cost).run()
+    return Evaluation(
+        model, Data(inputs, found.test.targets, data["offset"], data["scale"], found.test.lengths), cost
+    ).run()
 
 
 def _draw(out, model, matches, result, found, file, save):
