@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from nbdl.evaluation import Evaluation, predict
     from nbdl.gradcheck import gradient_check
     from nbdl.layers import (
+        GRU,
+        LSTM,
         Activation,
         BatchNorm,
         Conv1D,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         Dense,
         Dropout,
         Flatten,
+        SimpleRNN,
         TimeDistributedDense,
     )
     from nbdl.losses import loss
@@ -60,6 +63,9 @@ _HOMES = {
         "GlobalAveragePool",
         "UpSample",
         "Reshape",
+        "SimpleRNN",
+        "LSTM",
+        "GRU",
         "TimeDistributedDense",
     ),
     "losses": ("loss",),
