@@ -203,7 +203,7 @@ def plan(wishes: Wishes, progress=None) -> Experiment:
         batch,
         method,
         wishes.schedule or demo.schedule,
-        wishes.clip,
+        demo.clip if wishes.clip is None else wishes.clip,
         Budget(**budget),
         wishes.seed,
         wishes.backend,

@@ -46,6 +46,7 @@ class Demo:
     batch: int | str = 32
     schedule: str = "constant"
     epochs: int = 20
+    clip: float | None = None  # longest gradient
     loss: str | None = None  # chosen from the data when None
     options: dict[str, Any] = field(default_factory=dict)  # of the data set
 

@@ -14,4 +14,5 @@ DEMO = Demo(
     batch=32,
     schedule="cosine",
     epochs=15,
+    clip=1.0,
 )

@@ -14,4 +14,5 @@ DEMO = Demo(
     batch=32,
     schedule="one-cycle",
     epochs=12,
+    clip=1.0,
 )
