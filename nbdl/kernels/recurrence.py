@@ -21,13 +21,13 @@ PANEL, WIDE = (
 )  # columns of a panel of packed weights, for many samples and for few
 
 
-def packed(batch: int, rows: int, columns: int) -> tuple[int, int, int]:
+def packed(batch: int, rows: int, columns: int) -> tuple[int, ...]:
     """The shape of room for a matrix of so many rows and columns as products for `batch` samples read it."""
     width = PANEL if batch >= FEW else WIDE
     return -(-columns // width), rows, width
 
 
-def packed_both(batch: int, inputs: int, units: int, columns: int) -> tuple[int, int, int]:
+def packed_both(batch: int, inputs: int, units: int, columns: int) -> tuple[int, ...]:
     """The same for W (inputs, columns) above U (units, columns); few samples take only U from there."""
     return packed(batch, units + (inputs if batch >= FEW else 0), columns)
 
