@@ -42,7 +42,7 @@ def encode(text: str, characters: Sequence[str]) -> np.ndarray:
 def written(characters: Sequence[str], most: int = 120) -> str:
     """The characters in a row, those that cannot be seen by their names."""
     shown = "".join(c if c.isprintable() and c != " " else f" {c!a} " for c in characters[:most])
-    return " ".join(shown.split(" ")).strip() + (" ..." if len(characters) > most else "")
+    return shown.replace("  ", " ").strip() + (" ..." if len(characters) > most else "")
 
 
 def generate(

@@ -44,8 +44,8 @@ def test_an_unknown_character_is_named_with_its_place():
 
 @pytest.fixture(scope="module")
 def network():
-    """One that has learnt `abcabcabc` in lines of twelve."""
-    text = "abcabcabcabc\n" * 60
+    """One that has learnt a line by heart, in which what follows an a depends on what came before."""
+    text = "abcacb\n" * 120
     numbers = encode(text, LETTERS)
     n = (len(numbers) - 1) // 16
     data = nbdl.Data(
@@ -56,12 +56,12 @@ def network():
     loss = nbdl.loss("softmax_cross_entropy")
     training = nbdl.Training(model, data, loss, nbdl.Adam(0.02), batch=4, budget=nbdl.Budget(epochs=60))
     *_, last = training.steps()
-    assert last.loss < 0.05
+    assert last.loss < 0.02
     return model
 
 
 def test_it_goes_on_with_what_it_has_learnt(network):
-    assert "".join(generate(network, LETTERS, "\nab", 24, temperature=0)) == "cabcabcabc\nabcabcabcabc\na"
+    assert "".join(generate(network, LETTERS, "\nab", 24, temperature=0)) == "cacb\n" + "abcacb\n" * 2 + "abcac"
     assert list(generate(network, LETTERS, "a", 0)) == []
 
 
@@ -71,9 +71,9 @@ def test_the_seed_decides(network):
 
 
 def test_many_prompts_side_by_side_are_as_one_by_one(network):
-    prompts = ["\na", "\nabcabc", "\nabcabcabcab"]
+    prompts = ["\na", "\nabca", "\nabcacb\nabcac"]
     found = complete(network, LETTERS, prompts, "\n", 20)
-    assert found == ["bcabcabcabc", "abcabc", "c"]
+    assert found == ["bcacb", "cb", "b"]
     assert found == [complete(network, LETTERS, [prompt], "\n", 20)[0] for prompt in prompts]
 
 

@@ -33,7 +33,7 @@ def text(tmp_path_factory):
 @pytest.fixture(scope="module")
 def writer(text):
     path = text.with_name("writer.safetensors")
-    done = nbdl("train", "--text", text, *SMALL, "--epochs", 12, "--save", path)
+    done = nbdl("train", "--text", text, *SMALL, "--epochs", 40, "--lr", 0.01, "--save", path)
     assert done.returncode == 0, done.stderr
     assert "nats per character" in done.stdout
     assert "what it writes" in done.stdout
@@ -41,10 +41,12 @@ def writer(text):
     return path
 
 
-def test_it_writes_what_it_was_taught(writer):
-    done = nbdl("generate", writer, "--prompt", "merrily m", "--temperature", 0, "--length", 30)
+def test_it_writes_what_it_was_taught(writer, text):
+    done = nbdl("generate", writer, "--prompt", "row, ro", "--temperature", 0, "--length", 120)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("merrily merrily")
+    assert done.stdout.startswith("row, row")
+    words = done.stdout.split()[:-1]
+    assert sum(word in text.read_text().split() for word in words) > 0.9 * len(words)
     found = json.loads(nbdl("generate", writer, "--json", "--top-k", 3, "--seed", 4, "--length", 50).stdout)
     assert found["schema"] == "nbdl.generate/1"
     assert (len(found["text"]), found["prompt"], found["top_k"]) == (50, "\n", 3)
@@ -76,7 +78,7 @@ def test_training_on_a_text_fits_the_terminal(text, columns):
     done = nbdl("train", "--text", text, *SMALL, "--epochs", 2, env={"COLUMNS": str(columns)})
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= columns
-    assert "Embedding" in done.stdout
+    assert "nats" in done.stdout
 
 
 def test_a_resumed_text_run_equals_one_never_stopped(text, tmp_path):
@@ -100,7 +102,7 @@ def test_a_resumed_text_run_equals_one_never_stopped(text, tmp_path):
 
 
 BAD = {
-    "no file": (["--text", "nothing.txt"], "no text file"),
+    "no file": (["--text", "nothing.txt"], "no data file"),
     "one character": (["--text", "a.txt"], "one distinct character, 'a'"),
     "latin-1": (["--text", "latin.txt"], "not UTF-8"),
     "short": (["--text", "short.txt"], "too short"),
@@ -111,6 +113,7 @@ BAD = {
     "steps of pictures": (["digits", "--steps", "5"], "has its own"),
     "both ways": (["--text", "fine.txt", "--layers", "lstm:8:bidirectional=true"], "tells what comes next"),
     "embedding": (["--text", "fine.txt", "--layers", "embedding:3:8,lstm:8"], "knows 3 characters"),
+    "setting": (["--text", "fine.txt", "--layers", "lstm:8:relu"], "expected true or false"),
     "batch": (["--text", "fine.txt", "--batch-size", "99999"], "from 1 to"),
 }
 
@@ -160,7 +163,7 @@ def test_layers_of_sequences_hand_on_what_the_next_one_needs():
 
 def test_exploding_gradients_are_named_with_the_option_that_helps():
     done = nbdl(
-        "train", "adding-problem", "--layers", "simplernn:16:relu", "--optimizer", "sgd", "--lr", "30", "--epochs", 1
+        "train", "adding-problem", "--layers", "simplernn:16,relu", "--optimizer", "sgd", "--lr", "30", "--epochs", 1
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
     assert "diverged" in done.stderr
