@@ -145,7 +145,7 @@ class Program:
         flat = self.outputs.reshape(batch, -1)
         target = labels.reshape(-1) if loss.takes_classes else labels
         dz = views[-1].dy.reshape(batch, -1) if training else memory["dz"].reshape(batch, -1)
-        self.loss = [self._bind(loss.kernel, (memory["loss"], memory["losses"], dz, flat, target), "loss")]
+        self.loss = [self._bind(loss.kernel, (memory["loss"], memory["losses"], dz, flat, target, *loss.numbers), "loss")]
         self.backward: list[Call] = []
         if training:
             self.backward = [
