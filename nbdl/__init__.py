@@ -21,11 +21,13 @@ if TYPE_CHECKING:
         Dense,
         Dropout,
         Flatten,
+        TimeDistributedDense,
     )
     from nbdl.losses import loss
     from nbdl.model import Sequential
     from nbdl.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSProp, optimizer
     from nbdl.program import Data
+    from nbdl.stepper import Stepper
     from nbdl.torch_weights import load_torch_weights
     from nbdl.training import Budget, Diverged, Step, Training
 
@@ -58,11 +60,13 @@ _HOMES = {
         "GlobalAveragePool",
         "UpSample",
         "Reshape",
+        "TimeDistributedDense",
     ),
     "losses": ("loss",),
     "model": ("Sequential",),
     "optimizers": ("SGD", "Adagrad", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp", "optimizer"),
     "program": ("Data",),
+    "stepper": ("Stepper",),
     "torch_weights": ("load_torch_weights",),
     "training": ("Budget", "Diverged", "Step", "Training"),
 }

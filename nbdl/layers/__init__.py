@@ -21,6 +21,7 @@ from nbdl.layers.dropout import Dropout
 from nbdl.layers.flatten import Flatten
 from nbdl.layers.pooling import AvgPool1D, AvgPool2D, AvgPool3D, GlobalAveragePool, MaxPool1D, MaxPool2D, MaxPool3D
 from nbdl.layers.reshape import Reshape
+from nbdl.layers.time_distributed import TimeDistributedDense
 from nbdl.layers.upsample import UpSample
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "MaxPool3D",
     "Parameter",
     "Reshape",
+    "TimeDistributedDense",
     "UpSample",
     "Views",
     "describe",
@@ -75,9 +77,10 @@ _CLASSES: dict[str, type[Layer]] = {
         GlobalAveragePool,
         UpSample,
         Reshape,
+        TimeDistributedDense,
     )
 }
-_SHORT = {"conv": "conv2d", "pool": "maxpool2d"}
+_SHORT = {"conv": "conv2d", "pool": "maxpool2d", "timedense": "timedistributeddense"}
 
 
 def parse(text: str) -> list[Layer]:
