@@ -76,7 +76,7 @@ class Gymnasium(Environment):
 
     def reset(self, random: np.random.Generator) -> np.ndarray:
         for row, (world, seed) in enumerate(zip(self._worlds, random.integers(0, 2**31, self.copies), strict=True)):
-            self._show(row, world.reset(seed=int(seed))[0])
+            self._show(int(row), world.reset(seed=int(seed))[0])
         return self._seen.copy()
 
     def _show(self, row: int, observation: Any) -> None:
@@ -90,7 +90,7 @@ class Gymnasium(Environment):
     def step(self, actions: np.ndarray, running: np.ndarray) -> Response:
         rewards = np.zeros(self.copies)
         ended, cut = np.zeros(self.copies, bool), np.zeros(self.copies, bool)
-        for row in running.nonzero()[0]:
+        for row in map(int, running.nonzero()[0]):
             seen, reward, over, late, _ = self._worlds[row].step(int(actions[row]) + self._first_action)
             self._show(row, seen)
             rewards[row], ended[row], cut[row] = reward, over, late and not over
@@ -126,7 +126,9 @@ def _make(gym: Any, world: str) -> Any:
     except gym.error.DependencyNotInstalled as error:
         raise NbdlError(f"{world} needs more than Gymnasium itself: {_sentence(error)}.") from None
     except (gym.error.Error, ImportError, ValueError) as error:
-        raise NbdlError(f"Gymnasium has no world {world!r} ({_sentence(error)}); try CartPole-v1 or Acrobot-v1.") from None
+        raise NbdlError(
+            f"Gymnasium has no world {world!r} ({_sentence(error)}); try CartPole-v1 or Acrobot-v1."
+        ) from None
 
 
 def _sentence(error: Exception) -> str:

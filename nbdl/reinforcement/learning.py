@@ -5,14 +5,14 @@ gradient descent over all of them (kernels/policy.py). `reinforce` weighs an act
 less the value that the policy had expected; `actor-critic` lets the value stand in for what is far ahead.
 """
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from nbdl.checkpoint import Checkpoint
 from nbdl.errors import NbdlError
 from nbdl.losses import policy_gradient
 from nbdl.model import Sequential
@@ -115,9 +115,9 @@ class Learning:
     @property
     def solved(self) -> bool:
         """Whether the last RECENT episodes brought the target, in the mean."""
-        last = self.history[-(-(-RECENT // self.environment.copies)) :]
-        enough = len(last) * self.environment.copies >= RECENT
-        return self.target is not None and enough and sum(u.mean_return for u in last) / len(last) >= self.target
+        count = -(-RECENT // self.environment.copies)
+        last = [update.mean_return for update in self.history[-count:]]
+        return self.target is not None and len(last) == count and sum(last) / count >= self.target
 
     def updates(self) -> Iterator[Update]:
         """Learn until the budget is spent or the target reached, yielding after every update. Raises Diverged."""
@@ -144,6 +144,24 @@ class Learning:
             )
             self.history.append(update)
             yield update
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a checkpoint needs beside the training itself: the settings, and all updates so far."""
+        about = {name: getattr(self, name) for name in ("method", "discount", "trace", "target")}
+        about |= {"environment": self.environment.name, "copies": self.environment.copies}
+        return {**about, "history": [asdict(update) for update in self.history]}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on where a checkpoint with this `record` was saved; raises NbdlError where it is of another learning."""
+        kept = checkpoint.extra.get("reinforcement", {})
+        for name, value in self.record.items():
+            if name != "history" and kept.get(name) != value:
+                raise NbdlError(f"the checkpoint was learnt with {name} {kept.get(name)}, not {value}.")
+        checkpoint.restore(self.training)
+        self.history = [Update(**update) for update in kept["history"]]
+        if self.history:
+            self.acting_seconds, self._steps = self.history[-1].acting_seconds, self.history[-1].steps
 
     def _fill(self, episodes: Episodes) -> None:
         """Put episodes where the training reads its batch: (action, advantage, return) of every step."""

@@ -17,7 +17,9 @@ def policy(environment: Environment, layers: str = "dense", *, seed: int = 0) ->
     Raises NbdlError for layers that mix the steps in any other way.
     """
     hidden = [_every_step(layer) for layer in parse(POLICIES.get(layers, layers))]
-    outputs = TimeDistributedDense(len(environment.actions) + 1, initializer="zeros")  # at first all actions are as likely
+    outputs = TimeDistributedDense(
+        len(environment.actions) + 1, initializer="zeros"
+    )  # at first all actions are as likely
     shape = (environment.most_steps, len(environment.signals))
     return Sequential([*hidden, outputs], shape, seed=seed)
 

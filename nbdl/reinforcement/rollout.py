@@ -6,15 +6,14 @@ expects from here on, in units of `horizon` (see nbdl/reinforcement/learning.py)
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nbdl.errors import NbdlError
+from nbdl.model import Sequential
 from nbdl.reinforcement.environment import Environment
-
-if TYPE_CHECKING:
-    from nbdl.stepper import Stepper
+from nbdl.stepper import Stepper
 
 
 class Moment(NamedTuple):
@@ -31,7 +30,7 @@ class Moment(NamedTuple):
 
 
 def walk(
-    environment: Environment, stepper: "Stepper", random: np.random.Generator, *, greedy: bool = False
+    environment: Environment, stepper: Stepper, random: np.random.Generator, *, greedy: bool = False
 ) -> Iterator[Moment]:
     """One episode in every copy, step by step, until the last of them is over.
 
@@ -89,7 +88,7 @@ class Episodes:
 
 def collect(
     environment: Environment,
-    stepper: "Stepper",
+    stepper: Stepper,
     random: np.random.Generator,
     *,
     horizon: float = 1.0,
@@ -116,6 +115,12 @@ def collect(
     values *= horizon
     rest *= horizon
     return Episodes(seen, actions, rewards, values, rest, (actions >= 0).sum(axis=1), environment.right())
+
+
+def evaluate(model: Sequential, environment: Environment, *, seed: int = 0, greedy: bool = True) -> Episodes:
+    """Episodes that the policy has not learnt from, one for each copy; the likeliest action is taken each time."""
+    random = np.random.default_rng([seed, 3])
+    return collect(environment, Stepper(model, environment.copies), random, greedy=greedy)
 
 
 def advantages(episodes: Episodes, discount: float, trace: float, bootstrap: bool) -> np.ndarray:
