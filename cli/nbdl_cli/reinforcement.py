@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SCHEMA = "nbdl.reinforce/1"
 SAVE_EVERY = 10.0  # seconds between two saves of a long run
 TESTED = 100  # episodes at the end
-LINES = 30  # updates printed of a run that uses up its budget
+LINES = 20  # updates printed of a run that uses up its budget
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Run:
                     "next time",
                     style="dim",
                 )
-            self.out.print(report.model_table(self.model))
+            self.out.print(report.model_table(self.model, self.learning.training))
             if checkpoint is not None:
                 self.out.print(f" resumed after {self.learning.training.updates} updates", style="dim")
 

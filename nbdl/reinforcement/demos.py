@@ -1,6 +1,6 @@
 """Demos of reinforcement learning: an environment, a policy, and settings that make a good first run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -56,5 +56,7 @@ TRIALS = {
 
 
 def trial(name: str) -> Trial:
-    """The demo of that name, or the usual settings for any other environment."""
+    """The demo of that name; other mazes as the maze, and the usual settings for any other environment."""
+    if name.startswith("tmaze:"):
+        return replace(TRIALS["tmaze"], name=name, environment=name)
     return TRIALS.get(name) or Trial(name, name)

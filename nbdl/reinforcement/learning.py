@@ -5,6 +5,7 @@ gradient descent over all of them (kernels/policy.py). `reinforce` weighs an act
 less the value that the policy had expected; `actor-critic` lets the value stand in for what is far ahead.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from time import perf_counter
@@ -19,9 +20,9 @@ from nbdl.model import Sequential
 from nbdl.optimizers import Optimizer
 from nbdl.program import Announce, Data
 from nbdl.reinforcement.environment import Environment
-from nbdl.reinforcement.rollout import Episodes, advantages, collect
+from nbdl.reinforcement.rollout import Episodes, NotFinite, advantages, collect
 from nbdl.stepper import Stepper
-from nbdl.training import Budget, Training
+from nbdl.training import Budget, Diverged, Training
 
 METHODS = ("reinforce", "actor-critic")
 RECENT = 100  # episodes, at least, whose mean return says whether the environment is solved
@@ -126,7 +127,11 @@ class Learning:
         while self.training.updates < most and not self.solved:
             start = perf_counter()
             random = np.random.default_rng([self.seed, 2, self.training.updates])
-            episodes = collect(self.environment, self.stepper, random, horizon=self.horizon)
+            try:
+                episodes = collect(self.environment, self.stepper, random, horizon=self.horizon)
+            except NotFinite:
+                rate = self.training.optimizer.learning_rate
+                raise Diverged("nonfinite", self.training.updates, math.nan, rate) from None
             self._fill(episodes)
             self.acting_seconds += perf_counter() - start
             step = next(steps)

@@ -86,6 +86,10 @@ class Episodes:
         return None if self.right is None else float(self.right.mean())
 
 
+class NotFinite(NbdlError):
+    """A policy that has lost its senses."""
+
+
 def collect(
     environment: Environment,
     stepper: Stepper,
@@ -96,7 +100,7 @@ def collect(
 ) -> Episodes:
     """One episode from every copy; the policy's values are in units of `horizon`.
 
-    Raises NbdlError where the policy has come to say something that is no number.
+    Raises NotFinite where the policy has come to say something that is no number.
     """
     n, steps = environment.copies, environment.most_steps
     seen = np.zeros((n, steps, len(environment.signals)), np.float32)
@@ -104,7 +108,7 @@ def collect(
     rest, cut = np.zeros(n), np.zeros(n, bool)
     for s, moment in enumerate(walk(environment, stepper, random, greedy=greedy)):
         if not np.isfinite(moment.probabilities).all():
-            raise NbdlError("the policy's outputs are not finite: take a smaller learning rate, or clip the gradient.")
+            raise NotFinite("the policy's outputs are not finite: take a smaller learning rate, or clip the gradient.")
         rest[cut] = moment.values[cut]
         now = moment.running
         seen[now, s], actions[now, s] = moment.observations[now], moment.actions[now]
