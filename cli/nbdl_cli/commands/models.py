@@ -37,5 +37,5 @@ def command(as_json):
     out = console.out()
     out.print(Padding(table, (0, 0, 0, 1)))
     out.print(
-        " nbdl train DEMO trains one, nbdl reinforce DEMO those learnt by trial; nbdl explain DEMO shows layers at work."
+        " nbdl train DEMO (nbdl reinforce DEMO, by trial) trains one; nbdl explain DEMO shows its layers at work."
     )
