@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from nbdl.evaluation import Evaluation, predict
     from nbdl.gradcheck import gradient_check
     from nbdl.layers import (
+        GRU,
+        LSTM,
         Activation,
         BatchNorm,
         Conv1D,
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
         Conv3DTranspose,
         Dense,
         Dropout,
+        Embedding,
         Flatten,
+        LastStep,
+        SimpleRNN,
         TimeDistributedDense,
     )
     from nbdl.losses import loss
@@ -60,6 +65,11 @@ _HOMES = {
         "GlobalAveragePool",
         "UpSample",
         "Reshape",
+        "SimpleRNN",
+        "LSTM",
+        "GRU",
+        "Embedding",
+        "LastStep",
         "TimeDistributedDense",
     ),
     "losses": ("loss",),

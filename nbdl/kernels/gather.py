@@ -62,7 +62,7 @@ def _lengths_reference(chosen, lengths, order, position):
 
 
 def _lengths_cpu(chosen, lengths, order, position):
-    for i in range(chosen.size):
+    for i in prange(chosen.size):
         chosen[i] = lengths[order[position[0] + i]]
 
 

@@ -9,24 +9,34 @@ from numba import prange
 from numba.extending import register_jitable
 
 from nbdl.kernel import Kernel, cuda, threads
-from nbdl.kernels.blocks import EACH, a_block_each_tile, a_thread_each, multiply_tile, tile_column, tile_row
-from nbdl.kernels.matmul import GRAIN, cut, multiply, multiply_transposed, piece
-from nbdl.kernels.tile import REGISTER_BYTES, VECTORS
+from nbdl.kernels.blocks import a_thread_each, threads_for
+from nbdl.kernels.matmul import GRAIN, multiply, piece
+from nbdl.kernels.tile import DEPTH, REGISTER_BYTES, VECTORS, WIDE_VECTORS
 
-PANEL = VECTORS * max(16, REGISTER_BYTES) // 4  # columns of a packed panel of weights: a tile's width in float32
-FEW = 4  # with fewer samples a step is a vector times a matrix, and packing the matrix does not pay
+_LANES = max(16, REGISTER_BYTES) // 4
+FEW = 4  # samples from which on a step is a product of matrices, and not of a vector or two with a matrix
+PANEL, WIDE = (
+    VECTORS * _LANES,
+    WIDE_VECTORS * _LANES,
+)  # columns of a panel of packed weights, for many samples and for few
 
 
-def panels_of(columns: int) -> int:
-    """Panels that so many columns fill."""
-    return -(-columns // PANEL)
+def packed(batch: int, rows: int, columns: int) -> tuple[int, ...]:
+    """The shape of room for a matrix of so many rows and columns as products for `batch` samples read it."""
+    width = PANEL if batch >= FEW else WIDE
+    return -(-columns // width), rows, width
+
+
+def packed_both(batch: int, inputs: int, units: int, columns: int) -> tuple[int, ...]:
+    """The same for W (inputs, columns) above U (units, columns); few samples take only U from there."""
+    return packed(batch, units + (inputs if batch >= FEW else 0), columns)
 
 
 @register_jitable
 def pack(panel, u, number):
-    """panel = columns number PANEL, number PANEL + 1, ... of U. Shape: panel (k, PANEL), u (k, n)."""
-    first = number * PANEL
-    columns = min(PANEL, u.shape[1] - first)
+    """panel = the columns of U that are panel `number`. Shape: panel (k, width), u (k, n)."""
+    first = number * panel.shape[1]
+    columns = min(panel.shape[1], u.shape[1] - first)
     for k in range(u.shape[0]):
         target, source = panel[k], u[k, first : first + columns]
         for j in range(columns):
@@ -35,36 +45,43 @@ def pack(panel, u, number):
 
 @register_jitable
 def pack_turned(panel, u, number):
-    """The same columns of transpose(U). Shape: panel (k, PANEL), u (n, k)."""
-    first = number * PANEL
-    columns = min(PANEL, u.shape[0] - first)
-    for k0 in range(0, u.shape[1], 16):
-        for j in range(columns):
-            source = u[first + j]
-            for k in range(k0, min(k0 + 16, u.shape[1])):
-                panel[k, j] = source[k]
+    """The same of transpose(U), in small blocks that stay in the cache. Shape: panel (k, width), u (n, k)."""
+    first = number * panel.shape[1]
+    columns = min(panel.shape[1], u.shape[0] - first)
+    for j0 in range(0, columns, 32):
+        for k in range(u.shape[1]):
+            target, source = panel[k, j0 : min(j0 + 32, columns)], u[first + j0 : first + columns, k]
+            for j in range(target.size):
+                target[j] = source[j]
 
 
 @register_jitable
-def add_product(c, a, u, panels, packed):
-    """C += A U, from the panels of U where they are `packed`. Shape: c (m, n), a (m, k), u (k, n)."""
-    if packed:
-        for number in range(panels.shape[0]):
-            j0, j1 = number * PANEL, min((number + 1) * PANEL, u.shape[1])
-            multiply(c[:, j0:j1], a, panels[number, :, : j1 - j0], 1, 1)
-    else:
-        multiply(c, a, u, 1, 1)
+def add_product(c, a, panels):
+    """C += A U from the panels of U, or A transpose(U) from those of transpose(U). Shape: c (m, n), a (m, k)."""
+    width = panels.shape[2]
+    for number in range(panels.shape[0]):
+        j0, j1 = number * width, min((number + 1) * width, c.shape[1])
+        multiply(c[:, j0:j1], a, panels[number, :, : j1 - j0], 1, 1)
 
 
 @register_jitable
-def add_product_turned(c, a, u, panels, packed):
-    """C += A transpose(U), from the panels of transpose(U). Shape: c (m, n), a (m, k), u (n, k)."""
-    if packed:
-        for number in range(panels.shape[0]):
-            j0, j1 = number * PANEL, min((number + 1) * PANEL, u.shape[0])
-            multiply(c[:, j0:j1], a, panels[number, :, : j1 - j0], 1, 1)
-    else:
-        multiply_transposed(c, a, u, 1, 1, 1)
+def fill_rows(z, b):
+    """Every row of Z = b."""
+    for i in range(z.shape[0]):
+        row = z[i]
+        for j in range(b.size):
+            row[j] = b[j]
+
+
+@register_jitable
+def project_all(z, x, w, b):
+    """Z = X W + b for all steps of few samples: one product for each of them, in which W is read once.
+
+    Shape: z (steps, batch, n), x (steps, batch, k), w (k, n), b (n).
+    """
+    for i in range(z.shape[1]):
+        fill_rows(z[:, i], b)
+        multiply(z[:, i], x[:, i], w, 1, 1)
 
 
 def _swap_reference(y, x, keep):
@@ -91,40 +108,79 @@ def _swap_cuda(y, x, keep):
 
 
 def _swap_cases(random, dtype):
-    for shape in ((1, 1, 1), (3, 5, 7), (20, 2, 33)):
+    for shape in ((1, 1, 1), (3, 5, 7), (4, 1, 9), (20, 2, 33)):
         x = random.standard_normal(shape).astype(dtype)
         yield np.empty((shape[1], shape[0], shape[2]), dtype), x, 0
 
 
-def _weights_reference(du, h, dz, blend):
+def _weights_reference(dw, du, db, x, h, dz, blend):
     scale, keep = blend
-    du[...] = (keep * du if keep else 0) + scale * (h.T @ dz)
+    for gradient, value in ((dw, x.T @ dz), (du, h.T @ dz), (db, dz.sum(axis=0))):
+        gradient[...] = (keep * gradient if keep else 0) + scale * value
 
 
-def _weights_cpu(du, h, dz, blend):
-    inputs, columns = du.shape
-    rows, parts = cut(inputs, columns, threads())
-    for part in prange(rows * parts):
-        i0, i1 = piece(part // parts, rows, inputs, 16)
-        j0, j1 = piece(part % parts, parts, columns, GRAIN)
-        multiply(du[i0:i1, j0:j1], h.T[i0:i1], dz[:, j0:j1], blend[0], blend[1])
+@register_jitable
+def add_weights(dw, x, dz, scale, keep):
+    """dW = scale X^T dZ + keep dW for a block of rows."""
+    multiply(dw, x.T, dz, scale, keep)
 
 
-def _weights_cuda(du, h, dz, blend):
+@register_jitable
+def add_bias(db, dz, scale, keep):
+    """db = scale times the sum of the rows of dZ + keep db."""
+    for j in range(db.size):
+        db[j] = keep * db[j] if keep != 0 else keep
+    for i in range(dz.shape[0]):
+        error = dz[i]
+        for j in range(db.size):
+            db[j] += scale * error[j]
+
+
+def _weights_cpu(dw, du, db, x, h, dz, blend):
+    scale, keep, rows, columns = blend[0], blend[1], dz.shape[0], dz.shape[1]
+    parts = max(1, min(threads(), columns // GRAIN))
+    for part in prange(parts):
+        j0, j1 = piece(part, parts, columns, GRAIN)
+        for k0 in range(0, rows, DEPTH):  # a block of dz is read from afar once, and then from the cache
+            k1, held = min(rows, k0 + DEPTH), keep if k0 == 0 else keep * 0 + 1
+            error = dz[k0:k1, j0:j1]
+            add_weights(du[:, j0:j1], h[k0:k1], error, scale, held)
+            add_weights(dw[:, j0:j1], x[k0:k1], error, scale, held)
+            add_bias(db[j0:j1], error, scale, held)
+
+
+def _weights_cuda(dw, du, db, x, h, dz, blend):
     scale, keep, zero = blend[0], blend[1], du.dtype.type(0)
-    sums = cuda.local.array((EACH, EACH), du.dtype)
-    multiply_tile(sums, h.T, dz)
-    for r in range(EACH):
-        for s in range(EACH):
-            i, j = tile_row(r), tile_column(s)
-            if i < du.shape[0] and j < du.shape[1]:
-                du[i, j] = scale * sums[r, s] + (keep * du[i, j] if keep != zero else zero)
+    number, inputs, units = cuda.grid(1), dw.shape[0], du.shape[0]
+    i, j = number // db.size, number % db.size  # rows of dW, then of dU, then db
+    if i <= inputs + units:
+        total = zero
+        for row in range(dz.shape[0]):
+            if i < inputs:
+                total += x[row, i] * dz[row, j]
+            elif i < inputs + units:
+                total += h[row, i - inputs] * dz[row, j]
+            else:
+                total += dz[row, j]
+        total *= scale
+        if i < inputs:
+            dw[i, j] = total + (keep * dw[i, j] if keep != zero else zero)
+        elif i < inputs + units:
+            du[i - inputs, j] = total + (keep * du[i - inputs, j] if keep != zero else zero)
+        else:
+            db[j] = total + (keep * db[j] if keep != zero else zero)
+
+
+def _weights_grid(dw, du, db, *_):
+    count = (len(dw) + len(du) + 1) * db.size
+    return -(-count // threads_for(count)), threads_for(count)
 
 
 def _weights_cases(random, dtype):
-    for rows, inputs, columns in ((1, 1, 1), (3, 5, 7), (40, 8, 12), (600, 20, 70)):
-        h, dz = (random.standard_normal((rows, n)).astype(dtype) for n in (inputs, columns))
-        yield np.empty((inputs, columns), dtype), h, dz, np.array([1, 0], dtype)
+    for rows, inputs, units, columns in ((1, 1, 1, 1), (3, 2, 5, 7), (40, 4, 3, 12), (600, 20, 30, 70)):
+        x, h, dz = (random.standard_normal((rows, n)).astype(dtype) for n in (inputs, units, columns))
+        dw, du, db = (np.empty(shape, dtype) for shape in ((inputs, columns), (units, columns), columns))
+        yield dw, du, db, x, h, dz, np.array([1, 0], dtype)
 
 
 swap_axes = Kernel(
@@ -141,7 +197,8 @@ recurrent_backward_weights = Kernel(
     _weights_reference,
     _weights_cpu,
     _weights_cuda,
-    grid=a_block_each_tile,
-    flops=lambda du, h, dz, blend: 2 * du.size * len(h),
+    grid=_weights_grid,
+    flops=lambda dw, du, db, x, h, dz, blend: dz.size * (2 * len(dw) + 2 * len(du) + 1),
     cases=_weights_cases,
+    outputs=3,
 )
