@@ -32,7 +32,7 @@ def is_recurrent(model: Sequential) -> bool:
 def _every_step(layer: Layer) -> Layer:
     if isinstance(layer, Dense):
         return TimeDistributedDense(layer.units, layer.activation, layer.initializer)
-    if hasattr(layer, "return_sequences"):
+    if hasattr(layer, "return_sequences") and not getattr(layer, "bidirectional", False):
         return replace(layer, return_sequences=True)  # type: ignore[call-arg]
     if isinstance(layer, TimeDistributedDense | Activation):
         return layer
