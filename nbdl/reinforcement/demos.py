@@ -33,6 +33,8 @@ TRIALS = {
             "network finds the junction; only one that remembers turns the right way. Try --policy dense.",
             layers="gru",
             copies=64,
+            updates=500,
+            entropy=0.02,
         ),
         Trial(
             "cartpole",

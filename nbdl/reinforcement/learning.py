@@ -86,8 +86,11 @@ class Learning:
             )
         self.model, self.environment, self.method = model, environment, method
         self.discount, self.trace, self.target, self.seed = discount, trace, target, seed
-        # A value is learnt in units of the return of an episode that brings 1 a step, so that it stays near 1.
-        self.horizon = float(steps if discount == 1 else (1 - discount**steps) / (1 - discount))
+        # A value is learnt in units of what a good episode brings, so that it stays near 1: the return that counts as
+        # solved, or 1 a step as far as the discount lets one see.
+        self.unit = float(steps if discount == 1 else (1 - discount**steps) / (1 - discount))
+        if environment.target:
+            self.unit = min(self.unit, abs(environment.target))
         n = environment.copies
         data = Data(
             np.zeros((n, *model.input_shape), np.float32),
@@ -128,7 +131,7 @@ class Learning:
             start = perf_counter()
             random = np.random.default_rng([self.seed, 2, self.training.updates])
             try:
-                episodes = collect(self.environment, self.stepper, random, horizon=self.horizon)
+                episodes = collect(self.environment, self.stepper, random, unit=self.unit)
             except NotFinite:
                 rate = self.training.optimizer.learning_rate
                 raise Diverged("nonfinite", self.training.updates, math.nan, rate) from None
@@ -161,7 +164,7 @@ class Learning:
         """Go on where a checkpoint with this `record` was saved; raises NbdlError where it is of another learning."""
         kept = checkpoint.extra.get("reinforcement", {})
         for name, value in self.record.items():
-            if name != "history" and kept.get(name) != value:
+            if name not in ("history", "target") and kept.get(name) != value:
                 raise NbdlError(f"the checkpoint was learnt with {name} {kept.get(name)}, not {value}.")
         checkpoint.restore(self.training)
         self.history = [Update(**update) for update in kept["history"]]
@@ -180,4 +183,4 @@ class Learning:
         targets[..., 0] = episodes.actions
         spread = float(gained[counts].std())
         targets[..., 1] = np.where(counts, (gained - gained[counts].mean()) / (spread + 1e-8), 0)
-        targets[..., 2] = np.where(counts, (gained + episodes.values) / self.horizon, 0)
+        targets[..., 2] = np.where(counts, (gained + episodes.values) / self.unit, 0)

@@ -1,7 +1,7 @@
 """Acting: a policy walks through an environment, and what it saw, did and got is kept.
 
 A policy is a network of sequences with an output for each action, the logits, and one more: the value, the return that it
-expects from here on, in units of `horizon` (see nbdl/reinforcement/learning.py).
+expects from here on, in a unit that nbdl/reinforcement/learning.py chooses.
 """
 
 from collections.abc import Iterator
@@ -95,10 +95,10 @@ def collect(
     stepper: Stepper,
     random: np.random.Generator,
     *,
-    horizon: float = 1.0,
+    unit: float = 1.0,
     greedy: bool = False,
 ) -> Episodes:
-    """One episode from every copy; the policy's values are in units of `horizon`.
+    """One episode from every copy; the policy's values are in units of `unit`.
 
     Raises NotFinite where the policy has come to say something that is no number.
     """
@@ -116,8 +116,8 @@ def collect(
         cut = moment.cut
     if cut.any():
         rest[cut] = stepper.step(moment.after)[cut, -1]
-    values *= horizon
-    rest *= horizon
+    values *= unit
+    rest *= unit
     return Episodes(seen, actions, rewards, values, rest, (actions >= 0).sum(axis=1), environment.right())
 
 

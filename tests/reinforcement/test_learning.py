@@ -98,7 +98,7 @@ def test_what_is_kept_of_episodes_of_unequal_length():
     model = policy(world, "4,tanh", seed=1)
     output = model.places[-1].name
     model.parameters[f"{output}.w"][...] = np.random.default_rng(0).standard_normal((4, 3))
-    found = collect(world, Stepper(model, 3), np.random.default_rng(0), horizon=10)
+    found = collect(world, Stepper(model, 3), np.random.default_rng(0), unit=10)
     assert found.lengths.tolist() == [5, 2, 5]
     assert found.returns.tolist() == [5, 2, 5]
     assert (found.actions[1] >= 0).tolist() == [True, True, False, False, False]
@@ -120,7 +120,7 @@ def test_actions_are_drawn_as_the_policy_says():
 def test_a_maze_needs_memory(method):
     shares = {}
     for layers in ("32,tanh", "gru:16"):
-        one = learn(learning(environment("tmaze:6", 32), layers, method=method, entropy=0.1, updates=300, target=0.8))
+        one = learn(learning(environment("tmaze:6", 32), layers, method=method, entropy=0.02, updates=250, target=0.85))
         shares[layers] = evaluate(one.model, environment("tmaze:6", 200), seed=1).share_right
         assert is_recurrent(one.model) == (layers == "gru:16")
     assert shares["gru:16"] > 0.95
