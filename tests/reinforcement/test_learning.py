@@ -158,7 +158,7 @@ def test_any_number_of_threads_gives_the_same_bits():
     most, found = numba.get_num_threads(), set()
     for threads, backend in ((1, "parallel"), (most, "parallel"), (1, "serial")):
         numba.set_num_threads(threads)
-        one = learn(learning(environment("tmaze:4", 8), "gru:8", updates=3, backend=backend))
+        one = learn(learning(environment("tmaze:2", 4), "gru:8", updates=2, backend=backend))
         found.add(one.model.parameters.flat.tobytes())
     numba.set_num_threads(most)
     assert len(found) == 1

@@ -53,7 +53,7 @@ def test_the_entropy_bonus_makes_a_policy_less_sure():
     assert not gradient(np.zeros((1, 1, 3)), 0, 0, 0, entropy=1.0)[1].any()  # as unsure as can be
 
 
-@pytest.mark.parametrize("backend", ["numpy", "serial", "parallel"])
+@pytest.mark.parametrize("backend", ["numpy", "serial"])
 def test_measured_slopes(backend):
     random = np.random.default_rng(1)
     t = random.standard_normal((5, 6, 4))
