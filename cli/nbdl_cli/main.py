@@ -21,6 +21,8 @@ COMMANDS = {
     "forecast": "How does a series of your own go on?",
     "inspect": "Look into a network: filters, maps, pooling, windows.",
     "import": "Weights of a PyTorch network, from safetensors.",
+    "reinforce": "A policy that learns by trial: a maze, a pole on a cart.",
+    "play": "Watch a policy act in its world.",
     "models": "List the demo models.",
     "explain": "Every kernel call of a training step, with its cost.",
     "gradcheck": "Hold backpropagation against measured slopes.",
