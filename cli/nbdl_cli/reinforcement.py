@@ -207,7 +207,7 @@ class Run:
 
     def _line(self, update: "Update") -> str:
         width = self.out.width
-        parts = [f" update {update.update:>4}", f"return {update.mean_return:8.2f}"]
+        parts = [f" {'update ' if width >= 46 else ''}{update.update:>4}", f"return {update.mean_return:7.2f}"]
         if update.right is not None:
             parts.append(f"right {figures.percent(update.right):>7}")
         if width >= 60:

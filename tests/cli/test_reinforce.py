@@ -71,6 +71,16 @@ def test_a_run_in_a_pipe(maze):
     assert "\x1b" not in text
 
 
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_run_on_a_terminal(columns):
+    code, drawn = on_terminal(columns, *QUICK, "--updates", "3")
+    text = visible(drawn)
+    assert code == 0, text
+    assert max(len(line) for line in re.split(r"[\r\n]+", text)) <= columns
+    assert re.search(r" (update )? *3  return +-?\d+\.\d\d  right +\d+\.\d %", text.replace("\r", ""))
+    assert "episodes" in text
+
+
 def test_the_document_of_a_run():
     done = nbdl(*QUICK, "--updates", "5", "--json")
     document = json.loads(done.stdout)
