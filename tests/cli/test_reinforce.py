@@ -123,6 +123,18 @@ def test_playing_on_a_terminal(maze, columns):
     assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h"), "the cursor is back"
 
 
+def test_every_frame_shows_where_the_walker_was_when_it_chose(maze):
+    (episode,) = json.loads(nbdl("play", str(maze[0]), "--episodes", "1", "--seed", "2", "--json").stdout)["episodes"]
+    _, drawn = on_terminal(80, "play", str(maze[0]), "--episodes", "1", "--seed", "2", "--delay", "0")
+    frames = re.split(r" step \d+ ", visible(drawn))[1:]
+    assert len(frames) > episode["steps"]
+    place = 0
+    for frame, action in zip(frames, episode["actions"], strict=False):
+        corridor = next(line for line in frame.splitlines() if re.match(r" │[ ●]+│", line) and len(line.rstrip()) > 6)
+        assert corridor.index("●") - 2 == place
+        place = min(3, max(0, place + {2: 1, 3: -1}.get(action, 0)))
+
+
 @pytest.mark.parametrize(
     "variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"PYTHONIOENCODING": "ascii"}], ids=["plain", "dumb", "ascii"]
 )
