@@ -56,7 +56,9 @@ NETS = {
         tolerance=2e-2,
     ),
 } | {
-    kind: Net(f"{title}, 64 steps, 32 in, 128 units", (64, 32), f"{kind}:128,10", dataset="", samples=4096, tolerance=1e-3)
+    kind: Net(
+        f"{title}, 64 steps, 32 in, 128 units", (64, 32), f"{kind}:128,10", dataset="", samples=4096, tolerance=1e-3
+    )
     for kind, title in (("simplernn", "SimpleRNN"), ("lstm", "LSTM"), ("gru", "GRU"))
 }
 
