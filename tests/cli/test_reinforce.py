@@ -229,6 +229,10 @@ def test_what_does_not_fit_together(maze, tmp_path):
     nbdl("train", "xor", "--epochs", "1", "--backend", "numpy", "--save", path)
     assert "holds no policy" in nbdl("play", path).stderr
     assert "not written by `nbdl reinforce" in nbdl("reinforce", "--resume", path).stderr
+    for other in (["train", "--resume", str(maze[0])], ["predict", str(maze[0])], ["inspect", str(maze[0])]):
+        done = nbdl(*other)
+        assert done.returncode == 1
+        assert "written by `nbdl train" in done.stderr, done.stderr
     pytest.importorskip("gymnasium")
     assert "knows 4 and 4" in nbdl("play", str(maze[0]), "--world", "CartPole-v1").stderr
 
