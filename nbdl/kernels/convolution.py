@@ -23,6 +23,7 @@ from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, RELU, _forward_refere
 from nbdl.kernels.blocks import a_thread_each, block_sum, threads_for
 from nbdl.kernels.matmul import dot_at, multiply_at
 from nbdl.kernels.pairs import merge_rows
+from nbdl.kernels.runs import add_rows, multiply_runs
 from nbdl.kernels.tile import (
     DEPTH,
     SIMD,
@@ -39,7 +40,18 @@ from nbdl.kernels.tile import (
     stack_wide_panel,
     vector_lanes,
 )
-from nbdl.kernels.windows import FEW, correlate, crowded, fill_table, gather_pixels, layout, roomy, stage_channel
+from nbdl.kernels.windows import (
+    FEW,
+    correlate,
+    crowded,
+    fill_pixels,
+    fill_table,
+    gather_pixels,
+    layout,
+    layout_plain,
+    roomy,
+    stage_channel,
+)
 
 PARTS = 8  # at most so many groups of samples have weight gradients of their own, which are then added up
 TURNED = 64  # rows of the weights that a thread transposes at a time
@@ -461,74 +473,43 @@ def _weights_reference(dw, db, x, dz, stage, partial, spec, blend):
 def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
     scale, keep = blend[0], blend[1]
     samples, groups, channels, filters = x.shape[0], spec[9], dw.shape[1], dw.shape[0] // spec[9]
-    pixels, like = dz.shape[2] * dz.shape[3] * dz.shape[4], dw.dtype.type(1)
-    size, lanes, width = element_bytes(like), vector_lanes(like), VECTORS * vector_lanes(like)
-    staged, channel, plane, row, columns = layout(dz, x, dw, spec)
-    place, fronts = (channel, plane, row, columns), (spec[3], spec[4], spec[5])
-    taps = (dw.shape[2], dw.shape[3], dw.shape[4])
-    rows, maps = channels * taps[0] * taps[1] * taps[2], dz.reshape(samples, dz.shape[1], pixels)
-    # The row behind the last tap is all ones: its products are the sums over dz, the gradient of the bias.
-    count = partial.shape[0]
-    pieces = max(1, min((threads() + count * groups - 1) // (count * groups), rows // 28))
+    like, size, width = dw.dtype.type(1), element_bytes(dw.dtype.type(1)), VECTORS * vector_lanes(dw.dtype.type(1))
     # With vectors along the filters few filters leave lanes idle; then vectors along the pixels do better.
-    slim = 2 * filters <= lanes
-    together = not slim and filters <= 8 * width  # all errors are turned at once
-    wide = (DEPTH * (WIDE_PANEL + 1) // min(rows + 1, DEPTH) - 1 if slim else WIDE_PANEL) * lanes
-    wide = min(wide, (pixels + lanes - 1) // lanes * lanes)
-    pitch = (wide // lanes | 1) * lanes  # rows an odd number of cache lines apart do not drive each other out
+    slim = 2 * filters <= vector_lanes(like)
+    staged, channel, plane, row, columns = layout(dz, x, dw, spec) if slim else layout_plain(dz, x, dw, spec)
+    place, fronts, step = (channel, plane, row, columns), (spec[3], spec[4], spec[5]), spec[2] if slim else 1
+    rows, count = channels * dw.shape[2] * dw.shape[3] * dw.shape[4], partial.shape[0]
+    pieces = max(1, min((threads() + count * groups - 1) // (count * groups), rows // 28))
     whole, bordered = channels * channel, stage.reshape(stage.size)
     if staged and pieces > 1:
         for part in prange(samples * x.shape[1]):
             room = bordered[part * channel : (part + 1) * channel]
             room[:] = 0
-            stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, spec[2])
+            stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, step)
+    # Small pictures are summed several at a time: the sums then travel less often.
+    pixels = dz.shape[2] * dz.shape[3] * dz.shape[4]
+    several = 1 if slim else max(1, min(samples // count, DEPTH // pixels))
     for task in prange(count * groups * pieces):
         part, g, cut = task // (groups * pieces), task // pieces % groups, task % pieces
-        sums = partial[part, g * filters * (rows + 1) :].ctypes.data
-        windows, errors, table = stack_wide_panel(like), stack_wide_panel(like), stack_integers()
-        k0, k1 = (rows + 1) * cut // pieces, (rows + 1) * (cut + 1) // pieces
-        first = samples * part // count
+        sums = partial[part, g * filters * (rows + 1) :]
+        first, last = samples * part // count, samples * (part + 1) // count
         if staged and pieces == 1:
-            bordered[task * whole : (task + 1) * whole] = 0
-        for n in range(first, samples * (part + 1) // count):
-            room = bordered[(task if pieces == 1 else n * groups + g) * whole :] if staged else bordered
+            bordered[task * several * whole : (task + 1) * several * whole] = 0
+        for n in range(first, last, several):
+            here, room = min(several, last - n), bordered
+            if staged:
+                room = bordered[(task * several if pieces == 1 else n * groups + g) * whole :]
             if staged and pieces == 1:
-                for c in range(channels):
-                    stage_channel(room[c * channel : (c + 1) * channel], x[n, g * channels + c], fronts, place, spec[2])
+                for i in range(here * channels):
+                    cell = x[n + i // channels, g * channels + i % channels]
+                    stage_channel(room[i * channel : (i + 1) * channel], cell, fronts, place, step)
             source = room.ctypes.data if staged else x[n, g * channels].ctypes.data
-            for p in range(0, pixels, wide):
-                here = min(wide, pixels - p)
-                if together:
-                    for f in range(0, filters, width):
-                        errors_at, across = maps[n, g * filters + f].ctypes.data + p * size, min(width, filters - f)
-                        pack_panel_transposed(errors + f * wide * size, errors_at, pixels, here, across, like)
-                for k in range(k0, k1, DEPTH):
-                    height = min(DEPTH, k1 - k)
-                    real = min(height, rows - k)
-                    fill_table(table, k, real, taps, 0, (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2])
-                    gather_pixels(
-                        windows, pitch, source, p, here, dz.shape[3], dz.shape[4], spec[0] * plane, spec[1] * row,
-                        table, real, like,
-                    )  # fmt: skip
-                    if real < height:
-                        for i in range(here):
-                            put_number(windows, real * pitch + i, like)
-                    keeps = like * 0 if n == first and p == 0 else like
-                    if slim:
-                        errors_at = maps[n, g * filters].ctypes.data + p * size
-                        dot_at(
-                            sums + k * size, rows + 1, errors_at, pixels, windows, pitch, filters, height, here, like, keeps
-                        )  # fmt: skip
-                        continue
-                    for f in range(0, filters, width):
-                        across, turned = min(width, filters - f), f * wide if together else 0
-                        if not together:
-                            errors_at = maps[n, g * filters + f].ctypes.data + p * size
-                            pack_panel_transposed(errors, errors_at, pixels, here, across, like)
-                        multiply_at(
-                            sums + (k * filters + f) * size, filters, windows, pitch, 1, errors + turned * size, width,
-                            height, across, here, like, keeps,
-                        )  # fmt: skip
+            errors = dz[n : n + here, g * filters : (g + 1) * filters]
+            if slim:
+                _add_by_pixels(sums, errors, source, dw, spec, place, n > first, cut, pieces)
+            else:
+                apart = x[0].size if not staged else whole if pieces == 1 else whole * groups
+                _add_by_filters(sums, errors, source, apart, dw, spec, place, n > first, cut, pieces)
     if slim:
         for part in range(count):
             source, target = partial[part].ctypes.data, dw.ctypes.data
@@ -551,6 +532,87 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
         for part in range(count):
             total += partial[part, at]
         db[f] = scale * total + (keep * db[f] if keep != 0 else keep)
+
+
+@register_jitable
+def _add_by_filters(sums, errors, source, apart, dw, spec, place, more, cut, pieces):
+    """Add some samples' part to the sums of piece `cut` of `pieces` of the taps, or let them begin with it.
+
+    One sample, or as many as have DEPTH pixels together, `apart` elements from one to the next.
+    Shape: sums (channels x taps + 1, filters), the last row those of the bias; errors (n, filters, depth, height, width).
+    """
+    samples, filters, like = errors.shape[0], errors.shape[1], sums.dtype.type(1)
+    pixels, kernel = errors.shape[2] * errors.shape[3] * errors.shape[4], dw.shape[4]
+    size, width = element_bytes(like), VECTORS * vector_lanes(like)
+    # Neighbours in a filter's row are read as one run if they stand close enough, else each by itself.
+    run, hop = (kernel, spec[8]) if spec[8] <= 2 else (1, 1)
+    each = kernel // run
+    lines = dw.shape[1] * dw.shape[2] * dw.shape[3] * each
+    panel, table, starts = stack_wide_panel(like), stack_integers(), stack_integers()
+    chunks = (pixels + DEPTH - 1) // DEPTH
+    l0, l1 = lines * cut // pieces, lines * (cut + 1) // pieces
+    for chunk in range(chunks):
+        p = pixels * chunk // chunks
+        depth, keep = pixels * (chunk + 1) // chunks - p, 1 if more or chunk > 0 else 0
+        for n in range(samples):
+            fill_pixels(
+                table + n * depth * 8, n * apart, p, depth, errors.shape[3], errors.shape[4], spec[0] * place[1],
+                spec[1] * place[2], spec[2],
+            )  # fmt: skip
+        for line in range(l0, l1, DEPTH):
+            count = min(DEPTH, l1 - line)
+            fill_table(
+                starts, line, count, (dw.shape[2], dw.shape[3], each), 0, (0, 0, 0), (spec[6], spec[7], spec[8]), place, 1
+            )
+            for f in range(0, filters, width):
+                across = min(width, filters - f)
+                for n in range(samples):
+                    at = errors[n, f].ctypes.data + p * size
+                    pack_panel_transposed(panel + n * depth * width * size, at, pixels, depth, across, like)
+                target = sums.ctypes.data + (line * run * filters + f) * size
+                multiply_runs(
+                    target, filters, source, starts, count, run, hop, table, samples * depth, panel, across, keep, like
+                )  # fmt: skip
+                if line + count == lines:
+                    row = sums[lines * run * filters + f :][:across]
+                    if keep == 0:
+                        row[:] = 0
+                    add_rows(row.ctypes.data, panel, width, samples * depth, across, like)
+
+
+@register_jitable
+def _add_by_pixels(sums, errors, source, dw, spec, place, more, cut, pieces):
+    """The same for one sample with vectors along the pixels, from windows gathered into a panel.
+
+    Shape: sums (filters, channels x taps + 1).
+    """
+    filters, pixels, like = errors.shape[1], errors[0, 0].size, sums.dtype.type(1)
+    size, lanes, taps = element_bytes(like), vector_lanes(like), (dw.shape[2], dw.shape[3], dw.shape[4])
+    rows = dw.shape[1] * taps[0] * taps[1] * taps[2]
+    # The row behind the last tap is all ones: its products are the sums over dz, the gradient of the bias.
+    k0, k1 = (rows + 1) * cut // pieces, (rows + 1) * (cut + 1) // pieces
+    wide = (DEPTH * (WIDE_PANEL + 1) // min(rows + 1, DEPTH) - 1) * lanes
+    wide = min(wide, (pixels + lanes - 1) // lanes * lanes)
+    pitch = (wide // lanes | 1) * lanes  # rows an odd number of cache lines apart do not drive each other out
+    windows, table = stack_wide_panel(like), stack_integers()
+    for p in range(0, pixels, wide):
+        here = min(wide, pixels - p)
+        for k in range(k0, k1, DEPTH):
+            height = min(DEPTH, k1 - k)
+            real = min(height, rows - k)
+            fill_table(table, k, real, taps, 0, (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2])
+            gather_pixels(
+                windows, pitch, source, p, here, errors.shape[3], errors.shape[4], spec[0] * place[1],
+                spec[1] * place[2], table, real, like,
+            )  # fmt: skip
+            if real < height:
+                for i in range(here):
+                    put_number(windows, real * pitch + i, like)
+            keep = like if more or p > 0 else like * 0
+            dot_at(
+                sums.ctypes.data + k * size, rows + 1, errors.ctypes.data + p * size, pixels, windows, pitch, filters,
+                height, here, like, keep,
+            )  # fmt: skip
 
 
 def _weights_plain(dw, db, x, dz, stage, partial, spec, blend):

@@ -178,6 +178,32 @@ def layout(y, x, w, spec):
 
 
 @register_jitable
+def layout_plain(y, x, w, spec):
+    """The same where neighbours may be a step apart: columns are not sorted, and only a border needs staging."""
+    depth = (y.shape[2] - 1) * spec[0] + (w.shape[2] - 1) * spec[6] + 1
+    height = (y.shape[3] - 1) * spec[1] + (w.shape[3] - 1) * spec[7] + 1
+    width = (y.shape[4] - 1) * spec[2] + (w.shape[4] - 1) * spec[8] + 1
+    bare = spec[3] + spec[4] + spec[5] == 0
+    if bare and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
+        return False, x.shape[2] * x.shape[3] * x.shape[4], x.shape[3] * x.shape[4], x.shape[4], x.shape[4]
+    return True, depth * height * width, height * width, width, width
+
+
+@register_jitable
+def fill_pixels(table, first, start, count, height, width, plane_step, row_step, step):
+    """Offsets, from `first` on, of the windows of the pixels `start` to `start + count` of an output of that height and width."""
+    line, x = divmod(start, width)
+    z, y = divmod(line, height)
+    for p in range(count):
+        put(table, p, first + z * plane_step + y * row_step + x * step)
+        x += 1
+        if x == width:
+            x, y = 0, y + 1
+            if y == height:
+                y, z = 0, z + 1
+
+
+@register_jitable
 def stage_channel(staged, x, fronts, place, step):
     """Copy one channel inside its border: staged[z, y, phase, q] = x[z - front, y - front, q step + phase - front].
 
