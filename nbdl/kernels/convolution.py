@@ -23,7 +23,7 @@ from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, RELU, _forward_refere
 from nbdl.kernels.blocks import a_thread_each, block_sum, threads_for
 from nbdl.kernels.matmul import dot_at, multiply_at
 from nbdl.kernels.pairs import merge_rows
-from nbdl.kernels.runs import add_rows, multiply_runs
+from nbdl.kernels.runs import add_rows, blocks_of, correlate_runs, multiply_runs, panel_rows, panels_size
 from nbdl.kernels.tile import (
     DEPTH,
     SIMD,
@@ -55,6 +55,7 @@ from nbdl.kernels.windows import (
 
 PARTS = 8  # at most so many groups of samples have weight gradients of their own, which are then added up
 TURNED = 64  # rows of the weights that a thread transposes at a time
+TURNING = 64  # pixels of all samples from which on it pays to turn the weights
 BEHIND = 64  # numbers behind a staged sample that the tile may read, though it uses none
 PART_SIZE = 1 << 18  # numbers that all of them may take together
 
@@ -77,7 +78,7 @@ def _groups(w, groups):
         yield slice(g * f, g * f + f), slice(g * c, g * c + c)
 
 
-def _reference(y, x, w, b, stage, spec, activation):
+def _reference(y, x, w, b, stage, turned, spec, activation):
     z = np.zeros_like(y)
     for tap, border, cells in _taps(x, y, w, spec):
         seen = np.pad(x, border)[cells]
@@ -113,19 +114,43 @@ def cuts(samples, pixels, maps, workers):
     return slices, max(1, min((wanted + slices - 1) // slices, maps // 14))
 
 
-def _tiled(y, x, w, b, stage, spec, activation):
+@register_jitable
+def by_filters(samples, filters, pixels, width, step, like):
+    """Whether vectors had better run along the filters than along lines of that width.
+
+    There must be enough of both to be worth turning the weights, and lines of whole tiles save turning the results.
+    """
+    tile = VECTORS * vector_lanes(like)
+    worth = 2 * filters > vector_lanes(like) and samples * pixels >= TURNING
+    return worth and (step == 2 or (step == 1 and (filters > tile or width % tile > 0)))
+
+
+def _tiled(y, x, w, b, stage, turned, spec, activation):
     samples, channels, filters, groups = x.shape[0], w.shape[1], y.shape[1] // spec[9], spec[9]
-    pixels, like = y.shape[2] * y.shape[3] * y.shape[4], y.dtype.type(1)
-    staged, channel, plane, row, columns = layout(y, x, w, spec)
-    place, fronts = (channel, plane, row, columns), (spec[3], spec[4], spec[5])
+    pixels, like, size = y.shape[2] * y.shape[3] * y.shape[4], y.dtype.type(1), (y.shape[2], y.shape[3], y.shape[4])
+    runs, lanes = by_filters(samples, filters, pixels, y.shape[4], spec[2], like), vector_lanes(like)
+    staged, channel, plane, row, columns = layout_plain(y, x, w, spec) if runs else layout(y, x, w, spec)
+    place, fronts, step = (channel, plane, row, columns), (spec[3], spec[4], spec[5]), 1 if runs else spec[2]
+    taps, hop, pitch = (w.shape[2], w.shape[3], w.shape[4]), (spec[6], spec[7], spec[8]), (spec[0] * plane, spec[1] * row)
     whole, bordered, maps = channels * channel, stage.reshape(stage.size), y.reshape(samples, y.shape[1], pixels)
+    rows, width, all_blocks = channels * taps[0] * taps[1] * taps[2], VECTORS * lanes, blocks_of(size)[2]
     workers, (slices, blocks) = threads(), cuts(samples * groups, pixels, filters, threads())
+    if runs:
+        slices, blocks = min(slices, all_blocks), 1
+        panels, turns = (filters + width - 1) // width, (rows + TURNED - 1) // TURNED
+        for part in prange(groups * panels * turns):
+            g, f, r = part // (panels * turns), part // turns % panels * width, part % turns * TURNED
+            target = turned.ctypes.data + (g * panels_size(rows, filters, lanes) + f * panel_rows(rows, lanes)) * y.itemsize
+            source = w[g * filters + f].ctypes.data + r * y.itemsize
+            pack_panel_transposed(
+                target + r * width * y.itemsize, source, rows, min(TURNED, rows - r), min(width, filters - f), like
+            )
     ahead = slices * blocks > 1  # few samples: all threads stage them first
     if staged and ahead:
         for part in prange(samples * x.shape[1]):
             room = bordered[part * channel : (part + 1) * channel]
             room[:] = 0
-            stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, spec[2])
+            stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, step)
     # With many samples a thread stages one after the other in the same room, which stays in its core's cache.
     each = samples * groups * slices * blocks
     tasks = each if ahead else min(workers, each)
@@ -138,19 +163,30 @@ def _tiled(y, x, w, b, stage, spec, activation):
             room = bordered[(ng if ahead else task) * whole :] if staged else bordered
             if staged and not ahead:
                 for c in range(channels):
-                    stage_channel(room[c * channel : (c + 1) * channel], x[n, g * channels + c], fronts, place, spec[2])
+                    stage_channel(room[c * channel : (c + 1) * channel], x[n, g * channels + c], fronts, place, step)
             source = room.ctypes.data if staged else x[n, g * channels].ctypes.data
             f0, f1 = g * filters + filters * block // blocks, g * filters + filters * (block + 1) // blocks
-            start, stop = correlate(
-                maps[n, f0].ctypes.data, pixels, source, w[f0].ctypes.data, f1 - f0, channels,
-                (w.shape[2], w.shape[3], w.shape[4]), False, (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2],
-                (y.shape[2], y.shape[3], y.shape[4]), (spec[0] * plane, spec[1] * row), s, slices, staged, like,
-            )  # fmt: skip
-            for f in range(f0, f1):
-                _finish(maps[n, f], start, stop, b[f] if b.size > 0 else y.dtype.type(0), activation)
+            bias = y.dtype.type(0)
+            if runs:
+                weights = turned.ctypes.data + g * panels_size(rows, filters, lanes) * y.itemsize
+                start, stop = correlate_runs(
+                    maps[n, f0].ctypes.data, pixels, source, weights, b[f0:].ctypes.data if b.size > 0 else 0,
+                    1 if activation == RELU else 0, filters, channels, taps, (0, 0, 0), hop, place, spec[2], size, pitch,
+                    all_blocks * s // slices, all_blocks * (s + 1) // slices, like,
+                )  # fmt: skip
+            else:
+                start, stop = correlate(
+                    maps[n, f0].ctypes.data, pixels, source, w[f0].ctypes.data, f1 - f0, channels, taps, False, (0, 0, 0),
+                    hop, place, spec[2], size, pitch, s, slices, staged, like,
+                )  # fmt: skip
+            if not runs or (activation != LINEAR and activation != RELU):
+                for f in range(f0, f1):
+                    if b.size > 0 and not runs:
+                        bias = b[f]
+                    _finish(maps[n, f], start, stop, bias, activation)
 
 
-def _plain(y, x, w, b, stage, spec, activation):
+def _plain(y, x, w, b, stage, turned, spec, activation):
     channels, filters = w.shape[1], w.shape[0] // spec[9]
     for part in prange(y.shape[0] * y.shape[1]):
         n, f = part // y.shape[1], part % y.shape[1]
@@ -179,7 +215,7 @@ def _window_sum(x, w, first, z, line, column, spec):
     return total
 
 
-def _cuda(y, x, w, b, stage, spec, activation):
+def _cuda(y, x, w, b, stage, turned, spec, activation):
     e = cuda.grid(1)
     if e < y.size:
         column, line = e % y.shape[4], e // y.shape[4] % y.shape[3]
@@ -233,7 +269,8 @@ def layout_transposed(y, x, w, spec):
     low_x, width = _lowest(2, w, spec), (y.shape[4] + spec[2] - 1) // spec[2] + (spec[2] - 1 + spec[5]) // spec[2]
     depth, height, width = depth - low, height - low_y, width - low_x
     there = x.shape[2] * x.shape[3] * x.shape[4]
-    bare = low == low_y == low_x == 0 and not (x.shape[1] > FEW and crowded(there))
+    again = w.shape[2] * w.shape[3] * w.shape[4] > 1 and x.shape[1] > FEW
+    bare = low == low_y == low_x == 0 and not (again and crowded(there))
     if bare and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
         return False, x.shape[2] * x.shape[3] * x.shape[4], x.shape[3] * x.shape[4], x.shape[4]
     return True, roomy(depth * height * width), height * width, width
@@ -726,6 +763,14 @@ def rooms(y, x, w, spec) -> dict[str, int]:
     }
 
 
+def turned_size(w, groups) -> int:
+    """Numbers that the weights take when they are turned: panels of both kernels, or the reverse's matrix."""
+    filters, channels, taps = w.shape[0] // groups, w.shape[1], w.shape[2] * w.shape[3] * w.shape[4]
+    most = 64 // 4  # lanes of the widest vector: each panel may be half empty, and its last square too
+    panels = [-(-a // (VECTORS * most)) * -(-b // most) * most**2 * VECTORS for a, b in ((filters, channels * taps), (channels, filters * taps))]
+    return groups * max(panels)
+
+
 def partial_size(w) -> int:
     """Numbers of one group of samples' weight and bias gradients."""
     return w.shape[0] * (w.shape[1] * w.shape[2] * w.shape[3] * w.shape[4] + 1)
@@ -745,6 +790,10 @@ def _arrays(random, dtype):
         (2, 2, 3, (1, 1, 70), (1, 1, 5), (1, 1, 4, 0, 0, 4, 1, 1, 2, 1)),
         (3, 5, 2, (1, 7, 7), (1, 1, 1), (1, 2, 2, 0, 0, 0, 1, 1, 1, 1)),
         (9, 3, 2, (1, 5, 3), (1, 2, 2), (1, 1, 1, 0, 0, 0, 1, 1, 1, 1)),
+        (2, 40, 35, (1, 9, 9), (1, 3, 3), (1, 2, 2, 0, 1, 1, 1, 1, 1, 1)),
+        (2, 4, 34, (2, 3, 10), (2, 1, 3), (1, 2, 1, 0, 0, 2, 1, 1, 2, 2)),
+        (2, 1, 18, (1, 1, 700), (1, 1, 19), (1, 1, 2, 0, 0, 9, 1, 1, 1, 1)),
+        (9, 12, 48, (1, 7, 7), (1, 1, 1), (1, 1, 1, 0, 0, 0, 1, 1, 1, 1)),
     ]:
         out = [(size[i] + 2 * spec[3 + i] - (kernel[i] - 1) * spec[6 + i] - 1) // spec[i] + 1 for i in range(3)]
         shapes = (n, c, *size), (f, c // spec[9], *kernel), (n, f, *out)
@@ -760,8 +809,9 @@ def _cases(random, dtype):
     for kind in (LINEAR, RELU, KINDS["tanh"]):
         for x, w, y, spec in _arrays(random, dtype):
             stage = _room((len(x), rooms(y, x, w, spec)["stage"]), dtype)
+            turned = _room(turned_size(w, spec[9]), dtype)
             b = random.standard_normal(len(w) if kind != LINEAR else 0).astype(dtype)
-            yield np.empty_like(y), x, w, b, stage, spec, kind
+            yield np.empty_like(y), x, w, b, stage, turned, spec, kind
 
 
 def _transposed_cases(random, dtype):
@@ -771,7 +821,8 @@ def _transposed_cases(random, dtype):
             stage, spread = (_room((len(x), sizes[name]), dtype) for name in ("stage_back", "spread"))
             b = random.standard_normal(x.shape[1] if bias else 0).astype(dtype)
             kind = RELU if bias else LINEAR
-            yield np.empty_like(x), y, w, b, stage, _room(w.size, dtype), spread, spec, kind
+            turned = _room(turned_size(w, spec[9]), dtype)
+            yield np.empty_like(x), y, w, b, stage, turned, spread, spec, kind
 
 
 def _weights_cases(random, dtype):
@@ -787,7 +838,7 @@ convolve = Kernel(
     _plain if SIMD == "plain" else _tiled,
     _cuda,
     grid=a_thread_each,
-    flops=lambda y, x, w, b, stage, spec, activation: y.size * (2 * w[0].size + 1 + _FLOPS[activation]),
+    flops=lambda y, x, w, b, stage, turned, spec, activation: y.size * (2 * w[0].size + 1 + _FLOPS[activation]),
     cases=_cases,
 )
 convolve_transposed = Kernel(

@@ -12,12 +12,27 @@ from numba import types
 from numba.extending import intrinsic, overload, register_jitable
 
 from nbdl.kernels.shared import external, share
-from nbdl.kernels.tile import HEIGHT, VECTORS, _element, _Emitter, _switch, element_bytes, vector_lanes
+from nbdl.kernels.tile import (
+    DEPTH,
+    HEIGHT,
+    VECTORS,
+    _element,
+    _emit_transpose,
+    _Emitter,
+    _switch,
+    element_bytes,
+    put,
+    stack_integers,
+    stack_panel,
+    vector_lanes,
+)
+from nbdl.kernels.windows import fill_table
 
 STEPS = (1, 2)  # distances between neighbours that the tile knows
 MOST_GROUPS = 7  # each start takes a register
 
 
+BLOCK = 256  # pixels whose sums stand in a panel until they are complete
 TALL = 3 * HEIGHT // 2  # rows of a tile that is one vector wide
 
 
@@ -126,6 +141,53 @@ def add_rows(typingctx, total, rows, pitch, count, columns, like):
     return signature, codegen
 
 
+@intrinsic
+def store_turned(typingctx, y, y_row, rows, count, columns, bias, rectify, like):
+    """y[f, i] = act(rows[i, f] + bias[f]): a panel of `count` rows and `columns` columns, put down column by column.
+
+    With `bias` 0 nothing is added; with `rectify` 1 numbers below 0 become 0.
+    """
+    element = _element(like)
+    signature = types.void(*([types.intp] * 7), element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        y, y_row, rows, count, columns, bias, rectify, _ = arguments
+        y, rows, biases = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (y, rows, bias))
+        kind = ir.VectorType(ir.IntType(1), e.lanes)
+        there = e.splat(builder.icmp_signed("!=", bias, e.index(0)), kind)
+        # Numbers below the floor become 0; nothing lies below minus infinity.
+        floor = e.splat(
+            builder.select(
+                builder.icmp_signed("!=", rectify, e.index(0)),
+                ir.Constant(e.scalar, 0.0),
+                ir.Constant(e.scalar, float("-inf")),
+            )
+        )
+        for v in range(VECTORS):
+            first = e.index(v * e.lanes)
+            added = e.load(e.at(biases, first), builder.and_(e.mask(columns, v), there))
+            exist = [builder.icmp_signed("<", e.index(v * e.lanes + lane), columns) for lane in range(e.lanes)]
+
+            def turn(i, _, first=first, added=added, v=v, exist=exist):
+                loaded = []
+                for lane in range(e.lanes):
+                    row = builder.mul(builder.add(i, e.index(lane)), e.index(VECTORS * e.lanes))
+                    value = builder.fadd(e.load(e.at(rows, builder.add(row, first))), added)
+                    loaded.append(builder.select(builder.fcmp_ordered("<", value, floor), floor, value))
+                mask = e.mask(builder.sub(count, i), 0)
+                for lane, vector in enumerate(_emit_transpose(e, loaded)):
+                    row = builder.mul(y_row, e.index(v * e.lanes + lane))
+                    e.store(vector, e.at(y, builder.add(row, i)), builder.and_(mask, e.splat(exist[lane], kind)))
+                return []
+
+            with builder.if_then(builder.icmp_signed("<", first, columns)):
+                e.loop(e.index(0), count, e.lanes, [], turn)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
 def _key(groups, run, vectors, step):
     return ((step * 4 + vectors) * 16 + run) * 16 + groups
 
@@ -176,3 +238,90 @@ def _multiply_runs(c, c_row, source, starts, lines, run, step, table, depth, b, 
         block(c, c_row, source, starts, lines, run, step, table, depth, b, columns, keep, like)
 
     return call
+
+
+def _store_block(y, y_row, rows, count, columns, bias, rectify, like):
+    store_turned(y, y_row, rows, count, columns, bias, rectify, like)
+
+
+share("store", _store_block, 7, 1)
+
+
+def put_down(y, y_row, rows, count, columns, bias, rectify, like):
+    """See `store_turned`."""
+    raise NotImplementedError("for compiled kernels only")
+
+
+@overload(put_down)
+def _put_down(y, y_row, rows, count, columns, bias, rectify, like):
+    block = external("store", like)
+
+    def call(y, y_row, rows, count, columns, bias, rectify, like):
+        block(y, y_row, rows, count, columns, bias, rectify, like)
+
+    return call
+
+
+@register_jitable
+def panels_size(rows, filters, lanes):
+    """Numbers of weights (filters, rows) turned into panels: turning writes whole squares, so rows are rounded up."""
+    return (filters + VECTORS * lanes - 1) // (VECTORS * lanes) * panel_rows(rows, lanes) * VECTORS * lanes
+
+
+@register_jitable
+def panel_rows(rows, lanes):
+    """Rows from one panel to the next."""
+    return (rows + lanes - 1) // lanes * lanes
+
+
+@register_jitable
+def blocks_of(size):
+    """How an output of that (depth, height, width) is cut: pixels that stand in a line, lines a block, blocks."""
+    pieces = (size[2] + BLOCK - 1) // BLOCK
+    each = max(1, BLOCK // size[2])
+    return pieces, each, (size[0] * size[1] * pieces + each - 1) // each
+
+
+@register_jitable
+def correlate_runs(
+    y, y_row, source, panels, bias, rectify, filters, channels, taps, first, hop, place, step, size, pitch, block, blocks,
+    like,
+):  # fmt: skip
+    """A piece of every filter's map, y[f, pixel] = act(bias[f] + sum over the cells k of a window of w[f, k] x[k, pixel]).
+
+    `panels` is the weights turned: for each VECTORS vectors of filters a panel (channels x taps, filters). The piece is
+    the blocks `block` to `blocks` of `blocks_of`; the other arguments are those of `correlate`. Gives the first pixel and
+    the one behind the last.
+    """
+    bytes_, lanes, width = element_bytes(like), vector_lanes(like), VECTORS * vector_lanes(like)
+    rows, table, starts = stack_panel(like), stack_integers(), stack_integers()
+    cells = channels * taps[0] * taps[1] * taps[2]
+    chunks = (cells + DEPTH - 1) // DEPTH
+    pieces, each, _ = blocks_of(size)
+    lines = size[0] * size[1] * pieces
+    for number in range(block, blocks):
+        l0, l1 = number * each, min(lines, (number + 1) * each)
+        x0 = size[2] * (l0 % pieces) // pieces
+        run = size[2] * (l0 % pieces + 1) // pieces - x0
+        p0, count = l0 // pieces * size[2] + x0, (l1 - l0) * run
+        for line in range(l0, l1):
+            z, h = divmod(line // pieces, size[1])
+            put(starts, line - l0, z * pitch[0] + h * pitch[1] + x0 * step)
+        for f in range(0, filters, width):
+            across, panel = min(width, filters - f), panels + f * panel_rows(cells, lanes) * bytes_
+            for chunk in range(chunks):
+                k0 = cells * chunk // chunks
+                depth = cells * (chunk + 1) // chunks - k0
+                if chunks > 1 or (f == 0 and number == block):
+                    fill_table(table, k0, depth, taps, 0, first, hop, place, 1)
+                multiply_runs(
+                    rows, width, source, starts, l1 - l0, run, step, table, depth, panel + k0 * width * bytes_, across,
+                    min(chunk, 1), like,
+                )  # fmt: skip
+            there = bias + f * bytes_ if bias != 0 else bias
+            put_down(y + (f * y_row + p0) * bytes_, y_row, rows, count, across, there, rectify, like)
+    behind = min(lines, blocks * each)
+    return (
+        block * each // pieces * size[2] + size[2] * (block * each % pieces) // pieces,
+        behind // pieces * size[2] + size[2] * (behind % pieces) // pieces,
+    )
