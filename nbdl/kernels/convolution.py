@@ -21,7 +21,7 @@ from numba.extending import register_jitable
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, RELU, _forward_reference, activate
 from nbdl.kernels.blocks import a_thread_each, block_sum, threads_for
-from nbdl.kernels.matmul import dot_at, multiply_at
+from nbdl.kernels.matmul import dot_at
 from nbdl.kernels.pairs import merge_rows
 from nbdl.kernels.runs import add_rows, blocks_of, correlate_runs, multiply_runs, panel_rows, panels_size
 from nbdl.kernels.tile import (
@@ -131,7 +131,11 @@ def _tiled(y, x, w, b, stage, turned, spec, activation):
     runs, lanes = by_filters(samples, filters, pixels, y.shape[4], spec[2], like), vector_lanes(like)
     staged, channel, plane, row, columns = layout_plain(y, x, w, spec) if runs else layout(y, x, w, spec)
     place, fronts, step = (channel, plane, row, columns), (spec[3], spec[4], spec[5]), 1 if runs else spec[2]
-    taps, hop, pitch = (w.shape[2], w.shape[3], w.shape[4]), (spec[6], spec[7], spec[8]), (spec[0] * plane, spec[1] * row)
+    taps, hop, pitch = (
+        (w.shape[2], w.shape[3], w.shape[4]),
+        (spec[6], spec[7], spec[8]),
+        (spec[0] * plane, spec[1] * row),
+    )
     whole, bordered, maps = channels * channel, stage.reshape(stage.size), y.reshape(samples, y.shape[1], pixels)
     rows, width, all_blocks = channels * taps[0] * taps[1] * taps[2], VECTORS * lanes, blocks_of(size)[2]
     workers, (slices, blocks) = threads(), cuts(samples * groups, pixels, filters, threads())
@@ -140,7 +144,9 @@ def _tiled(y, x, w, b, stage, turned, spec, activation):
         panels, turns = (filters + width - 1) // width, (rows + TURNED - 1) // TURNED
         for part in prange(groups * panels * turns):
             g, f, r = part // (panels * turns), part // turns % panels * width, part % turns * TURNED
-            target = turned.ctypes.data + (g * panels_size(rows, filters, lanes) + f * panel_rows(rows, lanes)) * y.itemsize
+            target = (
+                turned.ctypes.data + (g * panels_size(rows, filters, lanes) + f * panel_rows(rows, lanes)) * y.itemsize
+            )
             source = w[g * filters + f].ctypes.data + r * y.itemsize
             pack_panel_transposed(
                 target + r * width * y.itemsize, source, rows, min(TURNED, rows - r), min(width, filters - f), like
@@ -599,7 +605,15 @@ def _add_by_filters(sums, errors, source, apart, dw, spec, place, more, cut, pie
         for line in range(l0, l1, DEPTH):
             count = min(DEPTH, l1 - line)
             fill_table(
-                starts, line, count, (dw.shape[2], dw.shape[3], each), 0, (0, 0, 0), (spec[6], spec[7], spec[8]), place, 1
+                starts,
+                line,
+                count,
+                (dw.shape[2], dw.shape[3], each),
+                0,
+                (0, 0, 0),
+                (spec[6], spec[7], spec[8]),
+                place,
+                1,
             )
             for f in range(0, filters, width):
                 across = min(width, filters - f)
@@ -766,8 +780,9 @@ def rooms(y, x, w, spec) -> dict[str, int]:
 def turned_size(w, groups) -> int:
     """Numbers that the weights take when they are turned: panels of both kernels, or the reverse's matrix."""
     filters, channels, taps = w.shape[0] // groups, w.shape[1], w.shape[2] * w.shape[3] * w.shape[4]
-    most = 64 // 4  # lanes of the widest vector: each panel may be half empty, and its last square too
-    panels = [-(-a // (VECTORS * most)) * -(-b // most) * most**2 * VECTORS for a, b in ((filters, channels * taps), (channels, filters * taps))]
+    most = 16  # lanes of the widest vector: the last panel may be half empty, and the last square of each too
+    sides = (filters, channels * taps), (channels, filters * taps)
+    panels = [-(-across // (VECTORS * most)) * VECTORS * most * -(-rows // most) * most for across, rows in sides]
     return groups * max(panels)
 
 

@@ -61,7 +61,7 @@ def _backward_reference(dx, dy, x, y, spec, kind):
 
 @register_jitable
 def _largest(kind):
-    return kind == MAX or kind == MAX_RECTIFIED
+    return kind in (MAX, MAX_RECTIFIED)
 
 
 @register_jitable

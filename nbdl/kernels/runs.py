@@ -130,7 +130,9 @@ def add_rows(typingctx, total, rows, pitch, count, columns, like):
         sums = [e.load(place, mask) for place, mask in zip(places, masks, strict=True)] + [e.zero] * (3 * VECTORS)
         sums = e.loop(e.index(0), quarter, 1, sums, adder(starts))
         sums = [
-            builder.fadd(builder.fadd(*sums[v : 2 * VECTORS : VECTORS]), builder.fadd(*sums[2 * VECTORS + v :: VECTORS]))
+            builder.fadd(
+                builder.fadd(*sums[v : 2 * VECTORS : VECTORS]), builder.fadd(*sums[2 * VECTORS + v :: VECTORS])
+            )
             for v in range(VECTORS)
         ]
         sums = e.loop(builder.mul(quarter, e.index(4)), count, 1, sums, adder([e.index(0)]))
