@@ -18,12 +18,18 @@ from nbdl.layers.convolution import (
 )
 from nbdl.layers.dense import Dense
 from nbdl.layers.dropout import Dropout
+from nbdl.layers.embedding import Embedding
 from nbdl.layers.flatten import Flatten
+from nbdl.layers.last_step import LastStep
 from nbdl.layers.pooling import AvgPool1D, AvgPool2D, AvgPool3D, GlobalAveragePool, MaxPool1D, MaxPool2D, MaxPool3D
+from nbdl.layers.recurrent import GRU, LSTM, SimpleRNN
 from nbdl.layers.reshape import Reshape
+from nbdl.layers.time_distributed import TimeDistributedDense
 from nbdl.layers.upsample import UpSample
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "Activation",
     "AvgPool1D",
     "AvgPool2D",
@@ -37,14 +43,18 @@ __all__ = [
     "Conv3DTranspose",
     "Dense",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GlobalAveragePool",
+    "LastStep",
     "Layer",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
     "Parameter",
     "Reshape",
+    "SimpleRNN",
+    "TimeDistributedDense",
     "UpSample",
     "Views",
     "describe",
@@ -75,9 +85,15 @@ _CLASSES: dict[str, type[Layer]] = {
         GlobalAveragePool,
         UpSample,
         Reshape,
+        TimeDistributedDense,
+        SimpleRNN,
+        LSTM,
+        GRU,
+        Embedding,
+        LastStep,
     )
 }
-_SHORT = {"conv": "conv2d", "pool": "maxpool2d"}
+_SHORT = {"conv": "conv2d", "pool": "maxpool2d", "timedense": "timedistributeddense"}
 
 
 def parse(text: str) -> list[Layer]:

@@ -21,6 +21,7 @@ def test_what_is_kept_comes_back(tmp_path, outcome):
     path, one = tmp_path / "l.jsonl", outcome([0.1, 0.25], seed=7, test=0.3)
     with Ledger(path, SPEC) as ledger:
         ledger.keep("a", one)
+        assert path.read_bytes().count(b"\n") == 2  # there before the next run begins
         ledger.keep("b", outcome([], failure="nonfinite", failure_update=3))
     with Ledger(path, SPEC) as ledger:
         assert ledger.outcomes["a"] == one
@@ -58,6 +59,15 @@ def test_a_changed_spec_is_refused_and_the_difference_named(tmp_path, outcome):
         read(path, {"budget": {"epochs": 3}, "seeds": [4, 2]})
     assert set(read(path)) == {"a"}
     assert read(path, {"budget": {"epochs": 3}}, fresh=True) == {}
+
+
+def test_other_data_are_named_where_nothing_else_changed(tmp_path):
+    path, both = tmp_path / "l.jsonl", {**SPEC, "problem": "aaaa"}
+    read(path, both)
+    with pytest.raises(NbdlError, match="problem was aaaa and is bbbb"):
+        read(path, {**SPEC, "problem": "bbbb"})
+    with pytest.raises(NbdlError, match=r"comparison: budget.epochs was 2 and is 3\."):
+        read(path, {**SPEC, "budget": {"epochs": 3}, "problem": "bbbb"})
 
 
 def test_what_is_no_ledger_is_left_alone(tmp_path):
