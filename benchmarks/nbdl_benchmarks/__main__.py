@@ -12,7 +12,8 @@ from nbdl.files import write_atomically
 from nbdl_benchmarks.cores import ALL
 
 PEERS = ("torch", "torch-by-hand", "jax", "jax-scan", "sklearn")
-NETS = ("mlp", "xor", "lenet", "cifar")
+CONVOLUTIONS = ("forward", "dX", "dW")
+NETS = ("mlp", "xor", "lenet", "cifar", "simplernn", "lstm", "gru")
 
 
 @click.group()
@@ -60,7 +61,7 @@ def _keep(document: dict, json_file: str | None) -> None:
     type=click.Choice([*NETS, "all"]),
     default="all",
     show_default=True,
-    help="Dense layers on MNIST's shape and on XOR, LeNet-5, or four convolutions on CIFAR-10's shape.",
+    help="Dense layers on MNIST's shape and on XOR, LeNet-5, four convolutions on CIFAR-10's shape, or a recurrent layer.",
 )
 @click.option(
     "--data",
@@ -122,12 +123,16 @@ def kernels(threads: int, rounds: int, json_file: str | None) -> None:
 @_threads
 @_rounds
 @_json
-def convolutions(threads: int, rounds: int, json_file: str | None) -> None:
+@click.option(
+    "--kernel", "kernels", type=click.Choice(CONVOLUTIONS), multiple=True, help="Only this one; may be repeated."
+)
+def convolutions(threads: int, rounds: int, json_file: str | None, kernels: tuple[str, ...]) -> None:
     """Forward, dX and dW of twenty convolutions."""
     from nbdl_benchmarks.convolutions import run
 
     console = Console(highlight=False)
-    _keep(run(_installed(console, "torch", "torch"), threads, rounds, console), json_file)
+    torch = _installed(console, "torch", "torch")
+    _keep(run(torch, threads, rounds, console, kernels or CONVOLUTIONS), json_file)
 
 
 @group.command()
