@@ -101,7 +101,7 @@ def _forward_cuda(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, first, se
                 for k in range(units):
                     z += h[before, n, k] * u[k, j]
                 value[0] = z
-                activate(value, value, kind)
+                activate(value, kind)
                 h[after, n, j] = value[0]
             else:
                 h[after, n, j] = h[before, n, j]
