@@ -21,6 +21,9 @@ from nbdl.kernels.blocks import a_block_each_row, block_max, block_sum, threads_
 from nbdl.kernels.elementary import exp, sigmoid
 
 
+ROWS = 16  # samples that a thread takes at a time
+
+
 @register_jitable
 def _mean(loss, each):
     # One thread adds in order, so that the sum has the same bits for any number of threads.
@@ -146,19 +149,27 @@ def _xent_reference(loss, each, dz, z, t):
 def _xent_cpu(loss, each, dz, z, t):
     batch, classes = z.shape
     share = z.dtype.type(1.0 / batch)
-    for i in prange(batch):
-        highest = z[i, 0]
-        for j in range(1, classes):
-            highest = z[i, j] if z[i, j] > highest else highest  # max() would branch, and guess wrong half the time
-        total = z.dtype.type(0)
-        for j in range(classes):
-            dz[i, j] = exp(z[i, j] - highest)
-            total += dz[i, j]
-        each[i] = np.log(total) - (z[i, t[i]] - highest)
-        factor = share / total
-        for j in range(classes):
-            dz[i, j] *= factor
-        dz[i, t[i]] -= share
+    for group in prange((batch + ROWS - 1) // ROWS):
+        i0, i1 = group * ROWS, min(batch, (group + 1) * ROWS)
+        for i in range(i0, i1):
+            highest = z[i, 0]
+            for j in range(1, classes):
+                highest = z[i, j] if z[i, j] > highest else highest  # max() would branch, and guess wrong half the time
+            for j in range(classes):
+                dz[i, j] = z[i, j] - highest
+            each[i] = -dz[i, t[i]]
+        rows = dz[i0:i1].reshape((i1 - i0) * classes)
+        for k in range(rows.size):  # all rows at once: ten classes alone would not fill a vector
+            rows[k] = exp(rows[k])
+        for i in range(i0, i1):
+            total = z.dtype.type(0)
+            for j in range(classes):
+                total += dz[i, j]
+            each[i] += np.log(total)
+            factor = share / total
+            for j in range(classes):
+                dz[i, j] *= factor
+            dz[i, t[i]] -= share
     _mean(loss, each)
 
 
