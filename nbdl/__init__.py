@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from nbdl.evaluation import Evaluation, predict
     from nbdl.gradcheck import gradient_check
     from nbdl.layers import (
+        GRU,
+        LSTM,
         Activation,
         BatchNorm,
         Conv1D,
@@ -21,11 +23,14 @@ if TYPE_CHECKING:
         Dense,
         Dropout,
         Flatten,
+        SimpleRNN,
+        TimeDistributedDense,
     )
     from nbdl.losses import loss
     from nbdl.model import Sequential
     from nbdl.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSProp, optimizer
     from nbdl.program import Data
+    from nbdl.stepper import Stepper
     from nbdl.torch_weights import load_torch_weights
     from nbdl.training import Budget, Diverged, Step, Training
 
@@ -58,11 +63,16 @@ _HOMES = {
         "GlobalAveragePool",
         "UpSample",
         "Reshape",
+        "SimpleRNN",
+        "LSTM",
+        "GRU",
+        "TimeDistributedDense",
     ),
     "losses": ("loss",),
     "model": ("Sequential",),
     "optimizers": ("SGD", "Adagrad", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp", "optimizer"),
     "program": ("Data",),
+    "stepper": ("Stepper",),
     "torch_weights": ("load_torch_weights",),
     "training": ("Budget", "Diverged", "Step", "Training"),
 }

@@ -1,6 +1,7 @@
 """Checkpoints: one safetensors file with the parameters and buffers, the optimizer's state and where the run stands.
 
-Tensors are named `dense_1.w` and, for the optimizer, `velocity/dense_1.w`; the metadata key `nbdl` holds the rest as JSON:
+Tensors are named `dense_1.w` and, for the optimizer, `velocity/dense_1.w`, for states that are carried on
+`state/lstm_1.h`; the metadata key `nbdl` holds the rest as JSON:
 layers, input shape, loss, optimizer, counters and whatever the caller adds. Any safetensors reader opens it.
 """
 
@@ -49,6 +50,9 @@ class Checkpoint:
                 if key not in self.states:
                     raise NbdlError(f"the checkpoint has no {key}: it was trained with {self.optimizer.name}.")
                 arena.write(parameter, self.states[key])
+        if training.states is not None:
+            for name in training.states:
+                training.states.write(name, self.states[f"state/{name}"])
         training.resume(self.counters)
 
 
@@ -66,6 +70,8 @@ def save_checkpoint(
     states = dict(tensors or {})
     for name, arena in zip(training.optimizer.states, training.state, strict=True):
         states |= {f"{name}/{parameter}": arena.read(parameter) for parameter in arena}
+    if training.states is not None:
+        states |= {f"state/{name}": training.states.read(name) for name in training.states}
     settings = {name: getattr(training, name) for name in ("batch", "schedule", "clip", "seed")}
     _write(path, training.model, training.loss, training.optimizer, settings, training.counters, states, extra)
 

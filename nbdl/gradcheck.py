@@ -9,14 +9,14 @@ that. Source: Goodfellow et al., Deep Learning, 11.5.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nbdl.arena import Arena
 from nbdl.losses import Loss
 from nbdl.model import Sequential
-from nbdl.program import Announce, Data, Program, fit_targets
+from nbdl.program import Announce, Data, Program, fit_data
 
 STEP = 1e-5
 
@@ -43,7 +43,9 @@ def gradient_check(
     backend: str = "serial",
     announce: Announce = None,
 ) -> Iterator[Check]:
-    """Check up to `most` numbers of every parameter and of the input, on the first `batch` samples.
+    """Check up to `most` numbers of every parameter, of the input and of the states that recurrent layers start from.
+
+    The first `batch` samples are used.
 
     The network is copied to float64 first; its own parameters are not touched.
     """
@@ -53,7 +55,8 @@ def gradient_check(
             ours[name][...] = theirs[name]
     batch = min(batch, len(data))
     inputs = (np.asarray(data.inputs[:batch], np.float64) - data.offset) * data.scale
-    samples = fit_targets(Data(inputs, data.targets[:batch]), loss, int(np.prod(double.output_shape)), np.float64)
+    lengths = None if data.lengths is None else data.lengths[:batch]
+    samples = fit_data(Data(inputs, data.targets[:batch], lengths=lengths), loss, double)
     gradients = Arena(np.float64, "The gradient")
     for name, shape in double.parameters.shapes.items():
         gradients.reserve(name, shape)
@@ -62,7 +65,7 @@ def gradient_check(
         double,
         batch,
         loss,
-        Data(flat_inputs.reshape(inputs.shape), samples.targets),
+        replace(samples, inputs=flat_inputs.reshape(inputs.shape)),
         order=np.arange(batch, dtype=np.int64),
         position=np.zeros(1, np.int64),
         backend=backend,
@@ -72,6 +75,8 @@ def gradient_check(
         input_gradient=True,
         announce=announce,
     )
+    random = np.random.default_rng(seed)
+    program.states.flat[:] = random.standard_normal(program.states.size)
     gradients.flat[:] = np.nan  # backward must overwrite, never add
     program.memory.flat[:] = np.nan
 
@@ -85,7 +90,7 @@ def gradient_check(
     rounding = float(np.finfo(np.float64).eps) * abs(cost) / (2 * STEP)
     found = {"input": (program.memory["x"], program.input_gradient.copy())}
     found |= {name: (double.parameters[name], gradients[name].copy()) for name in double.parameters}
-    random = np.random.default_rng(seed)
+    found |= {name: (program.states[name], program.state_gradient(name).copy()) for name in program.states}
     for name, (values, gradient) in found.items():
         chosen = random.permutation(values.size)[:most]
         flat, measured = values.reshape(-1), np.empty(len(chosen))

@@ -80,9 +80,10 @@ class Kernel:
 
     flops(*arguments) counts floating-point operations (a fused multiply-add is two, a comparison or exp is one);
     bytes(*arguments) the least that must move: unless given, every array once.
-    cases(random, dtype) yields argument tuples for tests; the first `outputs` of each are poisoned with NaN, unless
-    `in_place`, when they are inputs too. grid(*arguments) gives (blocks, threads a block) of the CUDA launch. Where a
-    body needs what every block of another has written, `cuda` and `grid` are tuples: the launches, in order.
+    cases(random, dtype) yields argument tuples for tests; the first `outputs` of each are poisoned with NaN, but for
+    those that are inputs too: all of them when `in_place` is True, else the positions that it names. grid(*arguments)
+    gives (blocks, threads a block) of the CUDA launch. Where a body needs what every block of another has written, `cuda`
+    and `grid` are tuples: the launches, in order.
     """
 
     def __init__(
@@ -98,12 +99,13 @@ class Kernel:
         bytes: Callable[..., int] | None = None,
         parallel_bytes: int = PARALLEL_BYTES,
         outputs: int = 1,
-        in_place: bool = False,
+        in_place: bool | tuple[int, ...] = False,
     ):
         self.name, self.reference, self.cpu = name, reference, cpu
         self.cuda = cuda if isinstance(cuda, tuple) else (cuda,)
         self.grid = grid if isinstance(grid, tuple) else (grid,)
-        self.flops, self.cases, self.outputs, self.in_place = flops, cases, outputs, in_place
+        self.flops, self.cases, self.outputs = flops, cases, outputs
+        self.in_place = tuple(range(outputs)) if in_place is True else in_place or ()
         self.bytes = bytes or (lambda *arguments: sum(a.nbytes for a in arguments if hasattr(a, "nbytes")))
         self.parallel_bytes = parallel_bytes
         self._dispatchers: dict[str, Any] = {}

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from nbdl.errors import NbdlError
-from nbdl.layers import BatchNorm, Dense, Layer
+from nbdl.layers import BatchNorm, Dense, Layer, TimeDistributedDense
 from nbdl.layers.base import Shape
 from nbdl.layers.convolution import _Convolution, _Transposed
 from nbdl.model import Place, Sequential
@@ -52,7 +52,7 @@ class Match:
 
 
 def _dense(layer: Any, place: Place) -> Counterpart:
-    (inputs,) = place.in_shape
+    inputs = place.in_shape[-1]
     return Counterpart(
         "Linear",
         {"weight": (layer.units, inputs), "bias": (layer.units,)},
@@ -88,6 +88,7 @@ def _batchnorm(layer: Any, place: Place) -> Counterpart:
 
 COUNTERPARTS: dict[type[Layer], Callable[[Any, Place], Counterpart]] = {
     Dense: _dense,
+    TimeDistributedDense: _dense,
     _Convolution: _convolution,
     BatchNorm: _batchnorm,
 }

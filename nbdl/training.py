@@ -20,7 +20,7 @@ from nbdl.kernels.clip import chunks, clip_by_global_norm
 from nbdl.losses import Loss
 from nbdl.model import Sequential
 from nbdl.optimizers import SGD, Optimizer
-from nbdl.program import Announce, Data, Program, fit_targets
+from nbdl.program import Announce, Data, Program, fit_data, states_of, streams
 from nbdl.schedules import schedule as read_schedule
 
 BLOW_UP = 1000.0  # a loss this many times the first one (or 1, if that is larger) is not coming back
@@ -86,8 +86,9 @@ class Training:
 
     `batch` is a number from 1 to the number of samples, or "full". `clip` bounds the norm of the whole gradient.
     `fuse` lets plain gradient descent write its update straight from the backward pass (the same step, less memory
-    traffic); the gradients are then not kept. Everything random comes from `seed` and the counters: a run resumed from
-    `state` gives the same bits as one never stopped.
+    traffic); the gradients are then not kept. Samples that are `continuous` are read in `batch` streams side by side, in
+    order, and recurrent layers start where they ended the batch before; each epoch begins anew. Everything random comes
+    from `seed` and the counters: a run resumed from `state` gives the same bits as one never stopped.
     """
 
     def __init__(
@@ -115,10 +116,10 @@ class Training:
         if clip is not None and not clip > 0:
             raise NbdlError(f"the gradient is to be clipped at {clip}; expected a number above 0.")
         self.model, self.loss, self.optimizer, self.backend = model, loss, optimizer, backend
-        self.data = fit_targets(data, loss, math.prod(model.output_shape), model.dtype)
+        self.data = fit_data(data, loss, model)
         self.batch = n if batch == "full" else int(batch)
         self.budget, self.schedule, self.clip, self.seed = budget or Budget(epochs=10), schedule, clip, seed
-        self.shuffle, self._announce = shuffle, announce
+        self._announce = announce
         self.epoch, self.position, self.updates, self.examples, self.seconds = 0, 0, 0, 0, 0.0
         self._first_loss: float | None = None
 
@@ -129,7 +130,10 @@ class Training:
         self._numbers: Any = np.zeros(len(optimizer.numbers(1.0, 1)), dtype)
         self._blend: Any = np.array([1, 0], dtype)
         self._counter: Any = np.array([seed, 0], np.uint64)
-        self._order: Any = np.arange(n, dtype=np.int64)
+        self._order: Any = streams(n, self.batch) if data.continuous else np.arange(n, dtype=np.int64)
+        n = self.samples = len(self._order)
+        self.shuffle = shuffle and not data.continuous
+        self.states = states_of(model, self.batch, backend) if data.continuous else None
         self._position: Any = np.zeros(1, np.int64)
         self._on_device = backend == "cuda"
         if self._on_device:
@@ -207,6 +211,8 @@ class Training:
                 gradients=self.gradients,
                 blend=self._blend,
                 counter=self._counter,
+                states=self.states,
+                carry=self.states is not None,
                 announce=self._announce,
             )
             calls = [*program.calls, *self._update]
@@ -236,6 +242,11 @@ class Training:
         return sum(call.flops for call in self.calls)
 
     def _begin_epoch(self) -> None:
+        if self.states is not None and self.states.size and not self.position:
+            if self._on_device:
+                self.states.flat.copy_to_device(np.zeros(self.states.size, self.states.dtype))
+            else:
+                self.states.flat[:] = 0
         if self.shuffle:
             order = next(self._shuffles)
             if self._on_device:
@@ -249,7 +260,7 @@ class Training:
         Seconds count training only: what the caller does between two steps is not on the clock.
         Raises Diverged as soon as a loss is not finite or has blown up.
         """
-        n, batch, optimizer = len(self.data), self.batch, self.optimizer
+        n, batch, optimizer = self.samples, self.batch, self.optimizer
         factor = read_schedule(self.schedule, self.budget.total_updates(n, batch))
         steady = self.schedule == "constant" and optimizer.numbers(1.0, 1) == optimizer.numbers(1.0, 2)
         counter, position, device = self._counter, self._position, self._on_device

@@ -26,9 +26,10 @@ class CtrlC:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             sys.__unraisablehook__(unraisable)
             return
-        from threading import Timer
+        from threading import Timer, main_thread
 
-        Timer(AGAIN_AFTER, signal.raise_signal, [signal.SIGINT]).start()
+        # To the main thread, so that what it waits in is cut short; a signal of the timer's own thread would not do that.
+        Timer(AGAIN_AFTER, signal.pthread_kill, [main_thread().ident, signal.SIGINT]).start()
 
     def ignore(self) -> None:
         """For the last moments of the process, in which Python would answer with a traceback or die of the signal."""

@@ -1,14 +1,16 @@
 """The next batch: x = (inputs[rows] - offset) * scale and t = targets[rows], with rows = order[position : position + batch].
 
 The data keep the type they came in (MNIST stays one byte a pixel); they become floats only here, a batch at a time.
-Shape: x (batch, features), t (batch, outputs), inputs (n, features), targets (n, outputs), order (n), position (1).
+Sequences of unequal length bring theirs along: chosen = lengths[rows].
+Shape: x (batch, features), t (batch, outputs), inputs (n, features), targets (n, outputs), order (n), position (1),
+chosen (batch), lengths (n).
 """
 
 import numpy as np
 from numba import prange
 
 from nbdl.kernel import Kernel, cuda, threads
-from nbdl.kernels.blocks import a_block_each_row
+from nbdl.kernels.blocks import a_block_each_row, a_thread_each
 from nbdl.kernels.dense import halves_dealt
 from nbdl.kernels.matmul import piece
 from nbdl.kernels.tile import prefetch
@@ -55,6 +57,27 @@ def _cuda(x, t, inputs, targets, order, position, offset, scale):
         t[i, j] = targets[row, j]
 
 
+def _lengths_reference(chosen, lengths, order, position):
+    chosen[...] = lengths[order[position[0] : position[0] + len(chosen)]]
+
+
+def _lengths_cpu(chosen, lengths, order, position):
+    for i in prange(chosen.size):
+        chosen[i] = lengths[order[position[0] + i]]
+
+
+def _lengths_cuda(chosen, lengths, order, position):
+    i = cuda.grid(1)
+    if i < chosen.size:
+        chosen[i] = lengths[order[position[0] + i]]
+
+
+def _lengths_cases(random, dtype):
+    for batch in (1, 7, 33):
+        lengths, order = random.integers(0, 50, 40), random.permutation(40).astype(np.int64)
+        yield np.empty(batch, np.int64), lengths, order, np.array([3])
+
+
 def _cases(random, dtype):
     order = random.permutation(40).astype(np.int64)
     for source in (np.uint8, np.int32, np.float32, np.float64):
@@ -83,4 +106,14 @@ gather = Kernel(
     parallel_bytes=60_000,  # scattered reads: two cores fetch twice as fast
     cases=_cases,
     outputs=2,
+)
+gather_lengths = Kernel(
+    "gather_lengths",
+    _lengths_reference,
+    _lengths_cpu,
+    _lengths_cuda,
+    grid=a_thread_each,
+    flops=lambda chosen, *_: 0,
+    bytes=lambda chosen, *_: 3 * chosen.nbytes,
+    cases=_lengths_cases,
 )

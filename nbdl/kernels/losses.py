@@ -5,7 +5,8 @@
     binary_cross_entropy    max(z, 0) - z t + log(1 + exp(-|z|)), t in 0..1      sigmoid(z) - t     (mean over outputs)
     softmax_cross_entropy   log(sum_j exp(z_j)) - z_t, t a class number          softmax(z) - onehot(t)
 
-Every dz is divided by the size of the batch. The two cross entropies take logits, the outputs before sigmoid or softmax:
+Every dz is divided by the size of the batch. A class number below 0 says that this row is not counted: neither in the
+mean nor in the size of the batch. The two cross entropies take logits, the outputs before sigmoid or softmax:
 so no logarithm of a rounded zero is ever taken.
 Shape: loss (1), each (batch) the samples' own losses, dz and z (batch, outputs), t like z or (batch) class numbers.
 """
@@ -25,12 +26,12 @@ ROWS = 16  # samples that a thread takes at a time
 
 
 @register_jitable
-def _mean(loss, each):
+def _mean(loss, each, counted):
     # One thread adds in order, so that the sum has the same bits for any number of threads.
     total = 0.0
     for i in range(each.size):
         total += each[i]
-    loss[0] = total / each.size
+    loss[0] = total / counted
 
 
 def _mean_cuda(loss, each, dz, z, t):
@@ -58,7 +59,7 @@ def _mse_cpu(loss, each, dz, z, t):
             total += error * error
             dz[i, j] = factor * error
         each[i] = total / outputs
-    _mean(loss, each)
+    _mean(loss, each, batch)
 
 
 def _mse_cuda(loss, each, dz, z, t):
@@ -89,7 +90,7 @@ def _mae_cpu(loss, each, dz, z, t):
             total += abs(error)
             dz[i, j] = factor * np.sign(error)
         each[i] = total / outputs
-    _mean(loss, each)
+    _mean(loss, each, batch)
 
 
 def _mae_cuda(loss, each, dz, z, t):
@@ -120,7 +121,7 @@ def _bce_cpu(loss, each, dz, z, t):
             total += (zero if x < zero else x) - x * t[i, j] + np.log1p(exp(-abs(x)))
             dz[i, j] = factor * (sigmoid(x) - t[i, j])
         each[i] = total / outputs
-    _mean(loss, each)
+    _mean(loss, each, batch)
 
 
 def _bce_cuda(loss, each, dz, z, t):
@@ -136,19 +137,23 @@ def _bce_cuda(loss, each, dz, z, t):
 
 
 def _xent_reference(loss, each, dz, z, t):
-    rows = np.arange(len(z))
+    rows, counted = np.arange(len(z)), t >= 0
+    share = 1 / max(1, counted.sum())
     shifted = z - z.max(axis=1, keepdims=True)
     total = np.exp(shifted).sum(axis=1, keepdims=True)
-    each[...] = np.log(total[:, 0]) - shifted[rows, t]
+    each[...] = np.where(counted, np.log(total[:, 0]) - shifted[rows, t], 0)
     dz[...] = np.exp(shifted) / total
     dz[rows, t] -= 1
-    dz /= len(z)
-    loss[0] = each.mean()
+    dz *= share * counted[:, None]
+    loss[0] = each.sum() * share
 
 
 def _xent_cpu(loss, each, dz, z, t):
     batch, classes = z.shape
-    share = z.dtype.type(1.0 / batch)
+    counted = 0
+    for i in range(batch):
+        counted += t[i] >= 0
+    share = z.dtype.type(1.0 / max(1, counted))
     for group in prange((batch + ROWS - 1) // ROWS):
         i0, i1 = group * ROWS, min(batch, (group + 1) * ROWS)
         for i in range(i0, i1):
@@ -157,11 +162,14 @@ def _xent_cpu(loss, each, dz, z, t):
                 highest = z[i, j] if z[i, j] > highest else highest  # max() would branch, and guess wrong half the time
             for j in range(classes):
                 dz[i, j] = z[i, j] - highest
-            each[i] = -dz[i, t[i]]
+            each[i] = -dz[i, t[i]] if t[i] >= 0 else 0
         rows = dz[i0:i1].reshape((i1 - i0) * classes)
         for k in range(rows.size):  # all rows at once: ten classes alone would not fill a vector
             rows[k] = exp(rows[k])
         for i in range(i0, i1):
+            if t[i] < 0:
+                dz[i] = 0
+                continue
             total = z.dtype.type(0)
             for j in range(classes):
                 total += dz[i, j]
@@ -170,12 +178,36 @@ def _xent_cpu(loss, each, dz, z, t):
             for j in range(classes):
                 dz[i, j] *= factor
             dz[i, t[i]] -= share
-    _mean(loss, each)
+    _mean(loss, each, max(1, counted))
+
+
+def _count_cuda(loss, each, dz, z, t):
+    counted = each.dtype.type(0)
+    for i in range(cuda.threadIdx.x, each.size, cuda.blockDim.x):
+        counted += each.dtype.type(t[i] >= 0)
+    counted = block_sum(counted, each)
+    if cuda.threadIdx.x == 0:
+        loss[0] = max(counted, each.dtype.type(1))
+
+
+def _mean_counted_cuda(loss, each, dz, z, t):
+    total = each.dtype.type(0)
+    for i in range(cuda.threadIdx.x, each.size, cuda.blockDim.x):
+        total += each[i]
+    total = block_sum(total, each)
+    if cuda.threadIdx.x == 0:
+        loss[0] = total / loss[0]
 
 
 def _xent_cuda(loss, each, dz, z, t):
     i, classes, first, step = cuda.blockIdx.x, z.shape[1], cuda.threadIdx.x, cuda.blockDim.x
-    zero, share = z.dtype.type(0), z.dtype.type(1) / z.dtype.type(z.shape[0])
+    zero, share = z.dtype.type(0), z.dtype.type(1) / loss[0]
+    if t[i] < 0:
+        for j in range(first, classes, step):
+            dz[i, j] = zero
+        if first == 0:
+            each[i] = zero
+        return
     highest = z[i, 0]
     for j in range(first, classes, step):
         highest = max(highest, z[i, j])
@@ -202,7 +234,16 @@ def _classes(random, dtype):
     for shape in ((1, 2), (7, 3), (33, 100), (2, 300)):
         z = 5 * random.standard_normal(shape).astype(dtype)
         t = random.integers(0, shape[1], shape[0])
+        t[1::4] = -1
         yield np.empty(1, dtype), np.empty(len(z), dtype), np.empty_like(z), z, t
+
+
+def _one_block(loss, each, *_):
+    return 1, threads_for(each.size)
+
+
+def _a_block_each_sample(loss, each, dz, z, t):
+    return a_block_each_row(z)
 
 
 def _kernel(name, reference, cpu, each_cuda, flops, cases):
@@ -211,7 +252,7 @@ def _kernel(name, reference, cpu, each_cuda, flops, cases):
         reference,
         cpu,
         (each_cuda, _mean_cuda),
-        grid=(lambda loss, each, dz, z, t: a_block_each_row(z), lambda loss, each, *_: (1, threads_for(each.size))),
+        grid=(_a_block_each_sample, _one_block),
         flops=lambda loss, each, dz, z, t: flops * z.size,
         cases=cases,
         outputs=3,
@@ -223,4 +264,13 @@ mean_absolute_error = _kernel("mean_absolute_error", _mae_reference, _mae_cpu, _
 binary_cross_entropy = _kernel(
     "binary_cross_entropy", _bce_reference, _bce_cpu, _bce_cuda, 9, lambda random, dtype: _values(random, dtype, low=0)
 )
-softmax_cross_entropy = _kernel("softmax_cross_entropy", _xent_reference, _xent_cpu, _xent_cuda, 6, _classes)
+softmax_cross_entropy = Kernel(
+    "softmax_cross_entropy",
+    _xent_reference,
+    _xent_cpu,
+    (_count_cuda, _xent_cuda, _mean_counted_cuda),
+    grid=(_one_block, _a_block_each_sample, _one_block),
+    flops=lambda loss, each, dz, z, t: 6 * z.size,
+    cases=_classes,
+    outputs=3,
+)

@@ -20,10 +20,14 @@ from nbdl.layers.dense import Dense
 from nbdl.layers.dropout import Dropout
 from nbdl.layers.flatten import Flatten
 from nbdl.layers.pooling import AvgPool1D, AvgPool2D, AvgPool3D, GlobalAveragePool, MaxPool1D, MaxPool2D, MaxPool3D
+from nbdl.layers.recurrent import GRU, LSTM, SimpleRNN
 from nbdl.layers.reshape import Reshape
+from nbdl.layers.time_distributed import TimeDistributedDense
 from nbdl.layers.upsample import UpSample
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "Activation",
     "AvgPool1D",
     "AvgPool2D",
@@ -45,6 +49,8 @@ __all__ = [
     "MaxPool3D",
     "Parameter",
     "Reshape",
+    "SimpleRNN",
+    "TimeDistributedDense",
     "UpSample",
     "Views",
     "describe",
@@ -75,9 +81,13 @@ _CLASSES: dict[str, type[Layer]] = {
         GlobalAveragePool,
         UpSample,
         Reshape,
+        TimeDistributedDense,
+        SimpleRNN,
+        LSTM,
+        GRU,
     )
 }
-_SHORT = {"conv": "conv2d", "pool": "maxpool2d"}
+_SHORT = {"conv": "conv2d", "pool": "maxpool2d", "timedense": "timedistributeddense"}
 
 
 def parse(text: str) -> list[Layer]:

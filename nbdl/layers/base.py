@@ -34,6 +34,10 @@ class Views:
     gradients: dict[str, Any] = field(default_factory=dict)
     buffers: dict[str, Any] = field(default_factory=dict)
     saved: dict[str, Any] = field(default_factory=dict)
+    states: dict[str, Any] = field(default_factory=dict)  # where a recurrent layer starts from
+    last: dict[str, Any] = field(default_factory=dict)  # and where it ends: the same arrays when states are carried on
+    state_gradients: dict[str, Any] = field(default_factory=dict)
+    lengths: Any = None  # (batch) steps of each sequence that count
     counter: Any = None  # (seed, update), for layers that draw random numbers
     blend: Any = None  # (scale, keep) of the weight gradients, see kernels/dense.py
     training: bool = False
@@ -53,6 +57,10 @@ class Layer:
 
     def buffers(self, shape: Shape) -> dict[str, Parameter]:
         """What training keeps from step to step, though no gradient moves it: saved with the network, never decayed."""
+        return {}
+
+    def states(self, shape: Shape) -> dict[str, Shape]:
+        """What one sample carries from step to step, and on request from one batch to the next."""
         return {}
 
     def saved(self, shape: Shape) -> dict[str, Shape]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from xml.etree import ElementTree
 
 import pytest
@@ -92,31 +93,42 @@ def test_jobs_give_the_same_document(whole, cache, tmp_path):
     assert document["verdict"][0] == whole[1]["verdict"][0]
 
 
+def kept(ledger):
+    """The keys of the runs that a ledger holds, without its head and without torn lines."""
+    found = []
+    for line in ledger.read_bytes().split(b"\n") if ledger.exists() else []:
+        with suppress(ValueError):
+            found += [entry["key"] for entry in [json.loads(line)] if "key" in entry]
+    return found
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_killed_at_random_moments_it_ends_with_the_same_table(whole, cache, tmp_path, jobs):
-    ledger, moments = tmp_path / "l.jsonl", random.Random(int(jobs))
+    ledger, moments, total = tmp_path / "l.jsonl", random.Random(int(jobs)), len(whole[1]["runs"])
     command = [*SMALL, "--jobs", jobs, "--ledger", str(ledger), "--json"]
-    grown = [0]
-    for _ in range(KILLS):
+    kills, end = 0, time.time() + 120
+    while kills < KILLS:
+        assert time.time() < end, "it always ends before it can be killed"
+        before = len(kept(ledger))
         with subprocess.Popen(
             [*NBDL, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=cache
         ) as one:
-            end = time.time() + 60
-            while one.poll() is None and time.time() < end:
-                time.sleep(0.01)
-                if ledger.exists() and ledger.read_bytes().count(b"\n") > grown[-1] + 1:
-                    break
-            time.sleep(moments.uniform(0, 0.15))
+            while one.poll() is None and len(kept(ledger)) == before:
+                time.sleep(0.002)
+            time.sleep(10 ** moments.uniform(-3, -1))
             one.kill()
-        grown.append(ledger.read_bytes().count(b"\n"))
-    assert grown == sorted(grown) and 1 < grown[-1] < len(whole[1]["runs"])
+        after = kept(ledger)
+        assert before < len(after) <= total
+        if len(after) < total:
+            kills += 1
+        else:  # quicker than the kill: back to where an earlier one would have left it
+            ledger.write_bytes(b"".join(ledger.read_bytes().splitlines(keepends=True)[: 1 + total // 3]))
     with open(ledger, "r+b") as file:  # and the power fails in the middle of a line
         file.truncate(ledger.stat().st_size - 30)
     done = nbdl(*command, env=cache)
     assert done.returncode == 0, done.stderr
     assert numbers(json.loads(done.stdout)) == numbers(whole[1])
-    keys = [json.loads(line).get("key") for line in ledger.read_bytes().split(b"\n") if line.endswith(b"}")]
-    assert len(keys) == len(set(keys)) == len(whole[1]["runs"]) + 1  # nothing was done twice; the first is the head
+    assert len(kept(ledger)) == len(set(kept(ledger))) == total  # nothing was done twice
 
 
 def test_ctrl_c_says_how_to_go_on(cache, tmp_path):
@@ -127,11 +139,11 @@ def test_ctrl_c_says_how_to_go_on(cache, tmp_path):
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        start = time.time()
         _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert time.time() - start < 5  # not the rest of the runs
     assert "goes on from there" in error and "Traceback" not in error
+    done, total = map(int, re.search(r"(\d+) of (\d+) runs are in", error).groups())
+    assert 2 <= done == len(kept(ledger)) < total / 2  # not the rest of the runs
 
 
 def test_a_changed_spec_is_refused(whole, cache, tmp_path):
@@ -163,7 +175,7 @@ def test_it_fits_the_terminal(whole, cache, columns):
     folder = {name: cache[name] for name in ("NBDL_CACHE_DIR",)}
     code, drawn = on_terminal(columns, "compare-optimizers", *SMALL, "--fresh", **folder)
     assert code == 0, drawn
-    assert "tested" in visible(drawn)  # the table that fills
+    assert re.search(r"\d+/\d+ runs", visible(drawn))  # below the table that fills
     assert max(len(line) for line in re.split(r"[\r\n]+", visible(drawn))) <= columns
 
 

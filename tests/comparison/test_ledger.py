@@ -21,6 +21,7 @@ def test_what_is_kept_comes_back(tmp_path, outcome):
     path, one = tmp_path / "l.jsonl", outcome([0.1, 0.25], seed=7, test=0.3)
     with Ledger(path, SPEC) as ledger:
         ledger.keep("a", one)
+        assert path.read_bytes().count(b"\n") == 2  # there before the next run begins
         ledger.keep("b", outcome([], failure="nonfinite", failure_update=3))
     with Ledger(path, SPEC) as ledger:
         assert ledger.outcomes["a"] == one

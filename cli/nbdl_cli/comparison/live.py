@@ -33,6 +33,7 @@ class Screen:
     def __enter__(self) -> "Screen":
         if self.live is not None:
             self.live.__enter__()
+            self._draw()
         return self
 
     def __exit__(self, *error) -> None:

@@ -1,0 +1,204 @@
+"""What recurrent layers share: time first instead of batch first, products with the recurrent weights, and their gradient.
+
+A recurrent layer keeps its steps in the first axis, so that all samples of a step lie together. Its samples are dealt to
+threads; each walks through all the steps with its own, so that nobody waits for anybody until the end.
+"""
+
+import numpy as np
+from numba import prange
+from numba.extending import register_jitable
+
+from nbdl.kernel import Kernel, cuda, threads
+from nbdl.kernels.blocks import a_thread_each, threads_for
+from nbdl.kernels.matmul import GRAIN, multiply, piece
+from nbdl.kernels.tile import DEPTH, REGISTER_BYTES, VECTORS, WIDE_VECTORS
+
+_LANES = max(16, REGISTER_BYTES) // 4
+FEW = 4  # samples from which on a step is a product of matrices, and not of a vector or two with a matrix
+PANEL, WIDE = (
+    VECTORS * _LANES,
+    WIDE_VECTORS * _LANES,
+)  # columns of a panel of packed weights, for many samples and for few
+
+
+def packed(batch: int, rows: int, columns: int) -> tuple[int, ...]:
+    """The shape of room for a matrix of so many rows and columns as products for `batch` samples read it."""
+    width = PANEL if batch >= FEW else WIDE
+    return -(-columns // width), rows, width
+
+
+def packed_both(batch: int, inputs: int, units: int, columns: int) -> tuple[int, ...]:
+    """The same for W (inputs, columns) above U (units, columns); few samples take only U from there."""
+    return packed(batch, units + (inputs if batch >= FEW else 0), columns)
+
+
+@register_jitable
+def pack(panel, u, number):
+    """panel = the columns of U that are panel `number`. Shape: panel (k, width), u (k, n)."""
+    first = number * panel.shape[1]
+    columns = min(panel.shape[1], u.shape[1] - first)
+    for k in range(u.shape[0]):
+        target, source = panel[k], u[k, first : first + columns]
+        for j in range(columns):
+            target[j] = source[j]
+
+
+@register_jitable
+def pack_turned(panel, u, number):
+    """The same of transpose(U), in small blocks that stay in the cache. Shape: panel (k, width), u (n, k)."""
+    first = number * panel.shape[1]
+    columns = min(panel.shape[1], u.shape[0] - first)
+    for j0 in range(0, columns, 32):
+        for k in range(u.shape[1]):
+            target, source = panel[k, j0 : min(j0 + 32, columns)], u[first + j0 : first + columns, k]
+            for j in range(target.size):
+                target[j] = source[j]
+
+
+@register_jitable
+def add_product(c, a, panels):
+    """C += A U from the panels of U, or A transpose(U) from those of transpose(U). Shape: c (m, n), a (m, k)."""
+    width = panels.shape[2]
+    for number in range(panels.shape[0]):
+        j0, j1 = number * width, min((number + 1) * width, c.shape[1])
+        multiply(c[:, j0:j1], a, panels[number, :, : j1 - j0], 1, 1)
+
+
+@register_jitable
+def fill_rows(z, b):
+    """Every row of Z = b."""
+    for i in range(z.shape[0]):
+        row = z[i]
+        for j in range(b.size):
+            row[j] = b[j]
+
+
+@register_jitable
+def project_all(z, x, w, b):
+    """Z = X W + b for all steps of few samples: one product for each of them, in which W is read once.
+
+    Shape: z (steps, batch, n), x (steps, batch, k), w (k, n), b (n).
+    """
+    for i in range(z.shape[1]):
+        fill_rows(z[:, i], b)
+        multiply(z[:, i], x[:, i], w, 1, 1)
+
+
+def _swap_reference(y, x, keep):
+    y[...] = (keep * y if keep else 0) + x.swapaxes(0, 1)
+
+
+def _swap_cpu(y, x, keep):
+    for i in prange(y.shape[0]):
+        for j in range(y.shape[1]):
+            target, source = y[i, j], x[j, i]
+            if keep == 0:
+                for k in range(target.size):
+                    target[k] = source[k]
+            else:
+                for k in range(target.size):
+                    target[k] += source[k]
+
+
+def _swap_cuda(y, x, keep):
+    e = cuda.grid(1)
+    if e < y.size:
+        k, j, i = e % y.shape[2], e // y.shape[2] % y.shape[1], e // (y.shape[2] * y.shape[1])
+        y[i, j, k] = x[j, i, k] + (y[i, j, k] if keep != 0 else x.dtype.type(0))
+
+
+def _swap_cases(random, dtype):
+    for shape in ((1, 1, 1), (3, 5, 7), (4, 1, 9), (20, 2, 33)):
+        x = random.standard_normal(shape).astype(dtype)
+        yield np.empty((shape[1], shape[0], shape[2]), dtype), x, 0
+
+
+def _weights_reference(dw, du, db, x, h, dz, blend):
+    scale, keep = blend
+    for gradient, value in ((dw, x.T @ dz), (du, h.T @ dz), (db, dz.sum(axis=0))):
+        gradient[...] = (keep * gradient if keep else 0) + scale * value
+
+
+@register_jitable
+def add_weights(dw, x, dz, scale, keep):
+    """dW = scale X^T dZ + keep dW for a block of rows."""
+    multiply(dw, x.T, dz, scale, keep)
+
+
+@register_jitable
+def add_bias(db, dz, scale, keep):
+    """db = scale times the sum of the rows of dZ + keep db."""
+    for j in range(db.size):
+        db[j] = keep * db[j] if keep != 0 else keep
+    for i in range(dz.shape[0]):
+        error = dz[i]
+        for j in range(db.size):
+            db[j] += scale * error[j]
+
+
+def _weights_cpu(dw, du, db, x, h, dz, blend):
+    scale, keep, rows, columns = blend[0], blend[1], dz.shape[0], dz.shape[1]
+    parts = max(1, min(threads(), columns // GRAIN))
+    for part in prange(parts):
+        j0, j1 = piece(part, parts, columns, GRAIN)
+        for k0 in range(0, rows, DEPTH):  # a block of dz is read from afar once, and then from the cache
+            k1, held = min(rows, k0 + DEPTH), keep if k0 == 0 else keep * 0 + 1
+            error = dz[k0:k1, j0:j1]
+            add_weights(du[:, j0:j1], h[k0:k1], error, scale, held)
+            add_weights(dw[:, j0:j1], x[k0:k1], error, scale, held)
+            add_bias(db[j0:j1], error, scale, held)
+
+
+def _weights_cuda(dw, du, db, x, h, dz, blend):
+    scale, keep, zero = blend[0], blend[1], du.dtype.type(0)
+    number, inputs, units = cuda.grid(1), dw.shape[0], du.shape[0]
+    i, j = number // db.size, number % db.size  # rows of dW, then of dU, then db
+    if i <= inputs + units:
+        total = zero
+        for row in range(dz.shape[0]):
+            if i < inputs:
+                total += x[row, i] * dz[row, j]
+            elif i < inputs + units:
+                total += h[row, i - inputs] * dz[row, j]
+            else:
+                total += dz[row, j]
+        total *= scale
+        if i < inputs:
+            dw[i, j] = total + (keep * dw[i, j] if keep != zero else zero)
+        elif i < inputs + units:
+            du[i - inputs, j] = total + (keep * du[i - inputs, j] if keep != zero else zero)
+        else:
+            db[j] = total + (keep * db[j] if keep != zero else zero)
+
+
+def _weights_grid(dw, du, db, *_):
+    count = (len(dw) + len(du) + 1) * db.size
+    return -(-count // threads_for(count)), threads_for(count)
+
+
+def _weights_cases(random, dtype):
+    for rows, inputs, units, columns in ((1, 1, 1, 1), (3, 2, 5, 7), (40, 4, 3, 12), (600, 20, 30, 70)):
+        x, h, dz = (random.standard_normal((rows, n)).astype(dtype) for n in (inputs, units, columns))
+        dw, du, db = (np.empty(shape, dtype) for shape in ((inputs, columns), (units, columns), columns))
+        yield dw, du, db, x, h, dz, np.array([1, 0], dtype)
+
+
+swap_axes = Kernel(
+    "swap_axes",
+    _swap_reference,
+    _swap_cpu,
+    _swap_cuda,
+    grid=a_thread_each,
+    flops=lambda y, x, keep: 0,
+    cases=_swap_cases,
+)
+recurrent_backward_weights = Kernel(
+    "recurrent_backward_weights",
+    _weights_reference,
+    _weights_cpu,
+    _weights_cuda,
+    grid=_weights_grid,
+    flops=lambda dw, du, db, x, h, dz, blend: dz.size * (2 * len(dw) + 2 * len(du) + 1),
+    cases=_weights_cases,
+    outputs=3,
+)
