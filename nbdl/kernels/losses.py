@@ -21,7 +21,6 @@ from nbdl.kernel import Kernel, cuda
 from nbdl.kernels.blocks import a_block_each_row, block_max, block_sum, threads_for
 from nbdl.kernels.elementary import exp, sigmoid
 
-
 ROWS = 16  # samples that a thread takes at a time
 
 
