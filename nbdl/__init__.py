@@ -22,7 +22,9 @@ if TYPE_CHECKING:
         Conv3DTranspose,
         Dense,
         Dropout,
+        Embedding,
         Flatten,
+        LastStep,
         SimpleRNN,
         TimeDistributedDense,
     )
@@ -66,6 +68,8 @@ _HOMES = {
         "SimpleRNN",
         "LSTM",
         "GRU",
+        "Embedding",
+        "LastStep",
         "TimeDistributedDense",
     ),
     "losses": ("loss",),

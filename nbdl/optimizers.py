@@ -127,7 +127,8 @@ def optimizer(name: str, **settings: Any) -> Optimizer:
         return OPTIMIZERS[name](**given)
     except TypeError:
         known = ", ".join(field.name for field in fields(OPTIMIZERS[name]))
-        raise NbdlError(f"optimizer {name} takes {known}; given were {', '.join(given)}.") from None
+        said = ", ".join(f"{key} = {value!r}" for key, value in given.items())
+        raise NbdlError(f"optimizer {name} takes {known}, all of them numbers; given: {said}.") from None
 
 
 def describe(settings: Optimizer) -> dict[str, Any]:

@@ -211,7 +211,8 @@ class Program:
         flat = self.outputs.reshape(batch * steps, -1)
         target = labels.reshape(-1) if loss.takes_classes else labels
         dz = (views[-1].dy if training else memory["dz"]).reshape(batch * steps, -1)
-        self.loss = [self._bind(loss.kernel, (memory["loss"], memory["losses"], dz, flat, target), "loss")]
+        measured = memory["loss"], memory["losses"], dz, flat, target, *loss.numbers
+        self.loss = [self._bind(loss.kernel, measured, "loss")]
         self.backward: list[Call] = []
         if training:
             self.backward = [

@@ -7,6 +7,10 @@ before conv10. Where two would fit and their names do not say which comes first,
 
     Linear        weight (units, inputs), transposed to w (inputs, units); bias to b
     Conv          weight (filters, channels / groups, *kernel) to w, bias to b; a transposed one's as they are, too
+    Embedding     weight to w
+    RNN, LSTM     weight_ih and weight_hh, transposed to w and u; the sum of bias_ih and bias_hh to b; the layers of a stack
+    GRU           are a module each (lstm.l0, lstm.l1), and what is called _reverse belongs to a bidirectional layer.
+                  Of a GRU the last third of bias_hh is b_hidden: it stands inside of the reset, the rest does not
     BatchNorm     weight to gamma, bias to beta, running_mean, running_var to running_variance
 """
 
@@ -20,14 +24,16 @@ from typing import Any
 import numpy as np
 
 from nbdl.errors import NbdlError
-from nbdl.layers import BatchNorm, Dense, Layer, TimeDistributedDense
+from nbdl.layers import GRU, LSTM, BatchNorm, Dense, Embedding, Layer, SimpleRNN, TimeDistributedDense
 from nbdl.layers.base import Shape
 from nbdl.layers.convolution import _Convolution, _Transposed
+from nbdl.layers.recurrent import BACK
 from nbdl.model import Place, Sequential
 
 Tensors = Mapping[str, np.ndarray]
 
 _IGNORED = ("num_batches_tracked",)  # counters that the outputs do not depend on
+_OF_A_STACK = re.compile(r"((?:weight|bias)_[ih]h)_l(\d+)(|_reverse)")  # weight_hh_l0_reverse
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2"}
 _TYPES |= {"I8": "i1", "U8": "u1", "BOOL": "?"}
 
@@ -71,6 +77,36 @@ def _convolution(layer: Any, place: Place) -> Counterpart:
     )
 
 
+def _embedding(layer: Any, place: Place) -> Counterpart:
+    return Counterpart("Embedding", {"weight": (layer.vocabulary, layer.units)}, (), lambda t: {"w": t["weight"]})
+
+
+def _recurrent(layer: Any, place: Place) -> Counterpart:
+    kind = {SimpleRNN: "RNN", LSTM: "LSTM", GRU: "GRU"}[type(layer)]
+    if isinstance(layer, GRU) and not layer.reset_after:
+        raise NbdlError(f"{place.name} resets before the product, PyTorch's GRU after it: use reset_after=true.")
+    ways = ("", "_reverse") if layer.bidirectional else ("",)
+    rows, units = layer.gates * layer.units, layer.units
+    shapes: dict[str, Shape] = {}
+    for way in ways:
+        shapes |= {f"weight_ih{way}": (rows, place.in_shape[1]), f"weight_hh{way}": (rows, units)}
+        shapes |= {f"bias_ih{way}": (rows,), f"bias_hh{way}": (rows,)}
+
+    def convert(t: Tensors) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for way in ways:
+            prefix, zeros = BACK if way else "", np.zeros(rows, np.float32)
+            first, second = t.get(f"bias_ih{way}", zeros), np.array(t.get(f"bias_hh{way}", zeros))
+            if isinstance(layer, GRU):
+                found[f"{prefix}b_hidden"] = second[2 * units :].copy()
+                second[2 * units :] = 0
+            found |= {f"{prefix}w": t[f"weight_ih{way}"].T, f"{prefix}u": t[f"weight_hh{way}"].T}
+            found[f"{prefix}b"] = first + second
+        return found
+
+    return Counterpart(kind, shapes, tuple(name for name in shapes if name.startswith("bias")), convert)
+
+
 def _batchnorm(layer: Any, place: Place) -> Counterpart:
     channels = place.in_shape[:1]
     return Counterpart(
@@ -89,6 +125,10 @@ def _batchnorm(layer: Any, place: Place) -> Counterpart:
 COUNTERPARTS: dict[type[Layer], Callable[[Any, Place], Counterpart]] = {
     Dense: _dense,
     TimeDistributedDense: _dense,
+    Embedding: _embedding,
+    SimpleRNN: _recurrent,
+    LSTM: _recurrent,
+    GRU: _recurrent,
     _Convolution: _convolution,
     BatchNorm: _batchnorm,
 }
@@ -162,6 +202,10 @@ def _modules(tensors: Tensors) -> dict[str, dict[str, np.ndarray]]:
     found: dict[str, dict[str, np.ndarray]] = {}
     for name, tensor in sorted(tensors.items()):
         module, _, key = name.rpartition(".")
+        recurrent = _OF_A_STACK.fullmatch(key)
+        if recurrent:
+            key = recurrent[1] + recurrent[3]
+            module = f"{module}.l{recurrent[2]}".lstrip(".")
         if key not in _IGNORED:
             found.setdefault(module, {})[key] = tensor
     if not found:

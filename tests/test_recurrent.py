@@ -1,10 +1,25 @@
 """Recurrent layers: gradients of everything, states and masks included, and the same numbers as PyTorch."""
 
+import numba
 import numpy as np
 import pytest
 
 import nbdl
-from nbdl import GRU, LSTM, Data, Dense, NbdlError, Sequential, SimpleRNN, TimeDistributedDense, gradient_check
+from nbdl import (
+    GRU,
+    LSTM,
+    Budget,
+    Data,
+    Dense,
+    Embedding,
+    LastStep,
+    NbdlError,
+    Sequential,
+    SimpleRNN,
+    TimeDistributedDense,
+    Training,
+    gradient_check,
+)
 from nbdl.arena import Arena
 from nbdl.program import Program
 
@@ -181,3 +196,107 @@ def test_what_does_not_fit_is_named():
         LSTM(0)
     with pytest.raises(NbdlError, match="tanh or relu"):
         SimpleRNN(3, activation="gelu")
+
+
+def test_text_gradients_and_masks():
+    random = np.random.default_rng(5)
+    model = Sequential([Embedding(7, 4), LSTM(5, return_sequences=True), LastStep(), Dense(3)], (6,), seed=2)
+    data = Data(
+        random.integers(0, 7, (5, 6)).astype(float), random.integers(0, 3, 5), lengths=np.array([6, 0, 1, 3, 6])
+    )
+    for check in gradient_check(model, data, nbdl.loss("softmax_cross_entropy")):
+        assert check.error < 1e-4, check.name
+
+
+def test_an_embedding_of_many_streams_equals_pytorch():
+    torch = pytest.importorskip("torch")
+    random = np.random.default_rng(6)
+    model = Sequential([Embedding(11, 70)], (9,), seed=1)
+    x, targets = random.integers(0, 11, (13, 9)), random.standard_normal((13, 9 * 70)).astype(np.float32)
+    theirs = torch.nn.Embedding(11, 70)
+    with torch.no_grad():
+        theirs.weight.copy_(torch.from_numpy(model.parameters["embedding_1.w"]))
+    out = theirs(torch.from_numpy(x))
+    ((out - torch.from_numpy(targets).reshape(13, 9, 70)) ** 2).mean().backward()
+    gradients, bound = program(model, Data(x, targets), nbdl.loss("mean_squared_error"), 13)
+    for _ in range(2):
+        gradients.flat[:] = np.nan
+        for call in bound.calls:
+            call.run(*call.arguments)
+    np.testing.assert_array_equal(bound.outputs, out.detach().numpy())
+    np.testing.assert_allclose(gradients["embedding_1.w"], theirs.weight.grad.numpy(), atol=1e-6)
+
+
+def walk(seed, **settings):
+    """A small network that reads one long text, in four streams."""
+    random = np.random.default_rng(7)
+    text = random.integers(0, 5, 23 * 8 + 1)
+    windows = np.stack([text[i * 8 : i * 8 + 9] for i in range(23)])
+    model = Sequential([Embedding(5, 6), GRU(9, return_sequences=True), TimeDistributedDense(5)], (8,), seed=seed)
+    data = Data(windows[:, :-1].astype(np.uint8), windows[:, 1:], continuous=True)
+    loss = nbdl.loss("softmax_cross_entropy")
+    return model, Training(model, data, loss, nbdl.Adam(0.01), batch=4, budget=Budget(epochs=6), **settings)
+
+
+def test_streams_carry_their_state_and_each_epoch_begins_anew():
+    model, training = walk(1)
+    starts = []
+    for step in training.steps():
+        starts.append(training.states.flat.copy())
+        if step.ends_epoch:
+            assert step.update % 5 == 0  # 23 windows in 4 streams: 5 updates, and 3 windows are left over
+    order = training._order.reshape(5, 4)
+    assert (order[:, 0] == np.arange(5)).all() and (np.diff(order, axis=0) == 1).all()
+    assert all(start.any() for start in starts)
+    # By hand: the state after the first window of every stream is that of a network which reads it alone.
+    model, training = walk(1)
+    stepper = nbdl.Stepper(model, 4)
+    for t in range(8):
+        stepper.step(training.data.inputs[order[0], t])
+    expected = {name: stepper.states[name].copy() for name in stepper.states}
+    next(training.steps())
+    for name, values in expected.items():
+        np.testing.assert_allclose(training.states[name], values, atol=1e-6)
+
+
+def test_a_resumed_run_has_the_same_bits_recurrent_state_included(tmp_path):
+    whole, training = walk(2)
+    for _ in training.steps():
+        pass
+    _, cut = walk(2)
+    for step in cut.steps():
+        if step.update == 13:  # in the middle of an epoch
+            break
+    nbdl.save_checkpoint(tmp_path / "c.safetensors", cut)
+    checkpoint = nbdl.load_checkpoint(tmp_path / "c.safetensors")
+    again, resumed = walk(3)
+    checkpoint.restore(resumed)
+    for _ in resumed.steps():
+        pass
+    assert again.parameters.flat.tobytes() == whole.parameters.flat.tobytes()
+    assert resumed.states.flat.tobytes() == training.states.flat.tobytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_bits_for_any_number_of_threads(kind):
+    found, most = set(), numba.get_num_threads()
+    for threads in (1, 2, most):
+        numba.set_num_threads(min(threads, most))
+        random = np.random.default_rng(8)
+        model = Sequential([KINDS[kind](40, bidirectional=True), Dense(3)], (20, 30), seed=1)
+        data = Data(random.standard_normal((70, 20, 30)).astype(np.float32), random.integers(0, 3, 70))
+        training = Training(model, data, nbdl.loss("softmax_cross_entropy"), nbdl.SGD(0.1), batch=33)
+        for step in training.steps():
+            if step.update == 5:
+                break
+        found.add(model.parameters.flat.tobytes())
+    numba.set_num_threads(most)
+    assert len(found) == 1
+
+
+def test_lengths_that_do_not_fit_are_named():
+    inputs, targets = np.zeros((3, 4, 2), np.float32), np.zeros(3, np.int64)
+    model, loss = Sequential([GRU(3)], (4, 2)), nbdl.loss("softmax_cross_entropy")
+    for lengths, words in (([1, 2], "one whole number for each"), ([1, 2, 5], "0 to 4 steps"), ([1, -1, 2], "0 to 4")):
+        with pytest.raises(NbdlError, match=words):
+            Training(model, Data(inputs, targets, lengths=np.array(lengths)), loss, nbdl.SGD(0.1), batch=1)

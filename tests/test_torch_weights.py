@@ -56,6 +56,49 @@ def networks(torch):
     }
 
 
+class Recurrent:
+    """A recurrent network in PyTorch, as people write it: two layers in one module, then a Linear at every step."""
+
+    def __new__(cls, torch, kind, bidirectional):
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.embedding = torch.nn.Embedding(11, 6)
+                self.rnn = getattr(torch.nn, kind)(6, 9, num_layers=2, batch_first=True, bidirectional=bidirectional)
+                self.head = torch.nn.Linear(18 if bidirectional else 9, 4)
+
+            def forward(self, x):
+                return self.head(self.rnn(self.embedding(x))[0])
+
+        return Net()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("kind", "word"), [("RNN", "simplernn"), ("LSTM", "lstm"), ("GRU", "gru")])
+def test_stacked_recurrent_networks(kind, word, bidirectional, tmp_path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    torch.manual_seed(2)
+    theirs = Recurrent(torch, kind, bidirectional)
+    save_file(theirs.state_dict(), str(tmp_path / "rnn.safetensors"))
+    layer = f"{word}:9:return_sequences=true:bidirectional={str(bidirectional).lower()}"
+    model = nbdl.Sequential(L.parse(f"embedding:11:6,{layer},{layer},timedense:4"), (7,), seed=3)
+    matches = load_torch_weights(model, tmp_path / "rnn.safetensors")
+    assert [match.module for match in matches] == ["embedding", "rnn.l0", "rnn.l1", "head"]
+    x = np.random.default_rng(1).integers(0, 11, (5, 7))
+    with torch.no_grad():
+        expected = theirs(torch.from_numpy(x)).numpy().reshape(5, -1)
+    ours = nbdl.predict(model, x, MEAN_SQUARED).reshape(5, -1)
+    np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+def test_a_gru_that_resets_before_the_product_is_not_pytorchs():
+    model = nbdl.Sequential(L.parse("gru:4:reset_after=false"), (7, 3))
+    with pytest.raises(NbdlError, match="reset_after=true"):
+        load_torch_weights(model, {"weight_ih_l0": np.zeros((12, 3)), "weight_hh_l0": np.zeros((12, 4))})
+
+
 @pytest.mark.parametrize("name", ["conv, batchnorm, pool, dense", "1d", "3d", "decoder"])
 def test_outputs_are_pytorchs(name, tmp_path):
     torch = pytest.importorskip("torch")

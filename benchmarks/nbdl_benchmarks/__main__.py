@@ -12,7 +12,7 @@ from nbdl.files import write_atomically
 from nbdl_benchmarks.cores import ALL
 
 PEERS = ("torch", "torch-by-hand", "jax", "jax-scan", "sklearn")
-NETS = ("mlp", "xor", "lenet", "cifar")
+NETS = ("mlp", "xor", "lenet", "cifar", "simplernn", "lstm", "gru")
 
 
 @click.group()
@@ -60,7 +60,7 @@ def _keep(document: dict, json_file: str | None) -> None:
     type=click.Choice([*NETS, "all"]),
     default="all",
     show_default=True,
-    help="Dense layers on MNIST's shape and on XOR, LeNet-5, or four convolutions on CIFAR-10's shape.",
+    help="Dense layers on MNIST's shape and on XOR, LeNet-5, four convolutions on CIFAR-10's shape, or a recurrent layer.",
 )
 @click.option(
     "--data",

@@ -19,6 +19,7 @@ CASES = [
     ("lenet", 32),
     ("lenet", 128),
     ("cifar", 32),
+    *((kind, batch) for kind in ("simplernn", "lstm", "gru") for batch in (1, 32, 128)),
 ]
 SECONDS = 0.15  # of one contender's turn
 PEERS = {  # name of --peers: builder, and the library that it needs
@@ -56,6 +57,7 @@ def run(
             warm_up=NETS[net].checked,
             tolerance=NETS[net].tolerance,
         )
-        draw(console, f"{NETS[net].title}, batch {batch}" + (f", {data} data" if net != "xor" else ""), comparison)
+        kind = f", {data if NETS[net].dataset else 'random'} data" if net != "xor" else ""
+        draw(console, f"{NETS[net].title}, batch {batch}{kind}", comparison)
         document["cases"].append({"net": net, "batch": batch, **asdict(comparison)})
     return document

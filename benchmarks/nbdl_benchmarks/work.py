@@ -22,7 +22,7 @@ class Net:
     shape: tuple[int, ...]  # of one sample, channels first
     text: str  # the layers as nbdl.layers.parse reads them
     loss: str = "softmax_cross_entropy"
-    dataset: str = "mnist"  # whose real samples it can train on
+    dataset: str = "mnist"  # whose real samples it can train on; none where only random ones are
     samples: int = 54_000  # of the random ones
     checked: int = 20  # steps after which all contenders must have changed the weights by the same
     tolerance: float = 1e-4  # of that change; a learning rate that is 5 % off changes it by 5e-2 or more
@@ -55,6 +55,11 @@ NETS = {
         checked=3,
         tolerance=2e-2,
     ),
+} | {
+    kind: Net(
+        f"{title}, 64 steps, 32 in, 128 units", (64, 32), f"{kind}:128,10", dataset="", samples=4096, tolerance=1e-3
+    )
+    for kind, title in (("simplernn", "SimpleRNN"), ("lstm", "LSTM"), ("gru", "GRU"))
 }
 
 
@@ -64,7 +69,7 @@ class Work:
 
     net: Net
     batch: int
-    inputs: np.ndarray  # (n, *shape): bytes for pictures, float32 for XOR
+    inputs: np.ndarray  # (n, *shape): bytes for pictures and sequences, float32 for XOR
     targets: np.ndarray  # (n) int64, or (n, 1) float32 for XOR
     scale: float
 
@@ -77,7 +82,8 @@ class Work:
     def weights(self) -> list[np.ndarray]:
         """First weights and biases of all layers in order, the same for every contender.
 
-        A dense layer's are (inputs, units), a convolution's (filters, channels, height, width).
+        A dense layer's are (inputs, units), a convolution's (filters, channels, height, width), a recurrent layer's
+        (inputs, gates), (units, gates), then its biases.
         """
         parameters = Sequential(self.net.layers, self.net.shape, seed=5).parameters
         return [parameters[name].copy() for name in parameters]
@@ -101,7 +107,7 @@ def make(name: str, batch: int, data: str) -> Work:
     if name == "xor":
         corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
         return Work(net, batch, corners, np.array([[0], [1], [1], [0]], np.float32), 1.0)
-    if data == "real":
+    if data == "real" and net.dataset:
         from nbdl_datasets import load
 
         found = load(net.dataset, download=False)

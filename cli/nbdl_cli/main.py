@@ -19,6 +19,8 @@ COMMANDS = {
     "predict": "What a saved network says about new examples.",
     "inspect": "Look into a network: filters, maps, pooling, windows.",
     "import": "Weights of a PyTorch network, from safetensors.",
+    "reinforce": "A policy that learns by trial: a maze, a pole on a cart.",
+    "play": "Watch a policy act in its world.",
     "models": "List the demo models.",
     "explain": "Every kernel call of a training step, with its cost.",
     "gradcheck": "Hold backpropagation against measured slopes.",

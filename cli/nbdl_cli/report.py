@@ -57,8 +57,8 @@ def describe_layer(layer: Any) -> str:
     """A layer in a few words."""
     kind = type(layer).__name__
     then = f", {layer.activation}" if getattr(layer, "activation", "linear") != "linear" else ""
-    if kind == "Dense":
-        return f"Dense{then}"
+    if kind in ("Dense", "TimeDistributedDense"):
+        return f"{kind}{then}"
     if kind.startswith("Conv"):
         step = f", step {_sizes(layer.strides)}" if layer.strides != 1 else ""
         return f"{kind} {_sizes(layer.kernel_size)}{step}{then}"

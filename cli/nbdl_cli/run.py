@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nbdl.errors import NbdlError
+from nbdl_cli.compiling import compiling
 from nbdl_cli.experiment import Experiment, Wishes, environment, plan
 from nbdl_cli.interrupt import Interruptible
 from nbdl_cli.places import check_place
@@ -122,7 +123,7 @@ class Run:
 
         start = time.perf_counter()
         first = len(compilations)
-        with self._compiling() as announce:
+        with compiling(self.err, self.talks) as announce:
             self.training = self.experiment.training(self.model, announce)
             data = self.experiment.dataset
             self.validation = (
@@ -147,30 +148,6 @@ class Run:
             self.out.print(report.model_table(self.model, self.training))
             if checkpoint:
                 self.out.print(f" resumed after {self.training.updates} updates", style="dim")
-
-    def _compiling(self):
-        if not self.talks:
-            return nullcontext(None)
-        if not self.err.is_terminal:
-            first: list[str] = []
-
-            def tell(name: str) -> None:
-                if not first:
-                    first.append(name)
-                    self.err.print(" compiling kernels for this processor (once) ...", style="dim")
-
-            return nullcontext(tell)
-        status = self.err.status("preparing", spinner="dots")
-
-        class Announce:
-            def __enter__(self):
-                status.__enter__()
-                return lambda name: status.update(f"compiling {name} for this processor (once)")
-
-            def __exit__(self, *error):
-                return status.__exit__(*error)
-
-        return Announce()
 
     # -- during ------------------------------------------------------------------------------------------------------
 

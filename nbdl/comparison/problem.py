@@ -58,9 +58,13 @@ class Problem:
         share = len(self.train) / len(targets)
         labels = targets.reshape(len(targets), -1)[:, 0] if self.classifies else np.zeros(len(targets), int)
         learnt = np.zeros(len(targets), bool)
-        for label in np.unique(labels):
+        classes, counts = np.unique(labels, return_counts=True)
+        parts = np.floor(share * counts + 1e-9).astype(int)
+        missing = len(self.train) - int(parts.sum())  # to the classes that were rounded down most
+        parts[np.argsort(parts - share * counts, kind="stable")[:missing]] += 1
+        for label, part in zip(classes, parts, strict=True):
             rows = random.permutation(np.flatnonzero(labels == label))
-            learnt[rows[: round(share * len(rows))]] = True
+            learnt[rows[:part]] = True
         offset, scale = self.train.offset, self.train.scale
         return (
             Data(inputs[learnt], targets[learnt], offset, scale),

@@ -10,6 +10,7 @@ from typing import Any
 
 from nbdl.comparison.contenders import Contender
 from nbdl.comparison.problem import Problem
+from nbdl.errors import NbdlError
 from nbdl.evaluation import Evaluation
 from nbdl.history import Epoch, History
 from nbdl.losses import loss
@@ -41,14 +42,16 @@ class Run:
 class Outcome:
     """What became of a run: its epochs on every clock, and its test, or how it failed and at which update.
 
-    `seconds` are of training only, `compile_seconds` of getting kernels ready, `wall_seconds` of everything. `contended`
-    says that other runs shared the machine, so that its seconds are longer than they need be.
+    `samples` are there to learn from, so many are one epoch. `seconds` are of training only, `compile_seconds` of getting
+    kernels ready, `wall_seconds` of everything. `contended` says that other runs shared the machine, so that its seconds
+    are longer than they need be.
     """
 
     run: Run
     epochs: list[Epoch] = field(default_factory=list)
     updates: int = 0
     examples: int = 0
+    samples: int = 0
     seconds: float = 0.0
     compile_seconds: float = 0.0
     wall_seconds: float = 0.0
@@ -59,6 +62,11 @@ class Outcome:
     failure: str | None = None
     failure_update: int | None = None
     message: str | None = None
+
+    @property
+    def passes(self) -> float:
+        """Epochs in examples: 0.5 where the run saw half of the samples."""
+        return self.examples / max(1, self.samples)
 
     @property
     def lost(self) -> bool:
@@ -130,8 +138,12 @@ def execute(
         try:
             outcome = _Attempt(_problems[digest], run, announce).outcome()
         except Exception as error:
-            outcome = Outcome(run, failure="error", failure_update=0, message=f"{type(error).__name__}: {error}")
+            outcome = Outcome(run, failure="error", failure_update=0, message=_said(error))
         return replace(outcome, contended=contended, wall_seconds=time.perf_counter() - start)
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, NbdlError) else f"{type(error).__name__}: {error}"
 
 
 def _most_threads() -> int:
@@ -202,13 +214,14 @@ class _Attempt:
         except Diverged as error:
             end = {"failure": error.kind, "failure_update": error.update}
         except Exception as error:
-            message = f"{type(error).__name__}: {error}"
+            message = _said(error)
             end = {"failure": "error", "failure_update": training.updates, "message": message}
         return Outcome(
             self.run,
             history.epochs,
             training.updates,
             training.examples,
+            len(self.learn),
             training.seconds,
             self.compile_seconds,
             **end,

@@ -46,6 +46,9 @@ class Spec:
             raise NbdlError(f"seed {min(both)} is there to tune on and to report: a report needs fresh seeds.")
         if any(not 0 < rate < float("inf") for rate in self.rates) or not self.rates:
             raise NbdlError(f"the learning rates are {list(self.rates)}; expected finite numbers above 0.")
+        again = [rate for n, rate in enumerate(self.rates) if rate in self.rates[:n]]
+        if again:
+            raise NbdlError(f"the learning rate {again[0]:g} is there twice; leave one out.")
         if self.timeout is not None and not self.timeout > 0:
             raise NbdlError(f"the timeout is {self.timeout} seconds; expected a number above 0.")
         if self.target != "auto" and not (isinstance(self.target, int | float) and self.target == self.target):
@@ -113,9 +116,12 @@ def contenders_from_table(table: dict[str, Any]) -> list[Contender]:
     rates = _list(known.pop("learning_rate", None))
     schedules = _list(known.pop("schedule", "constant"))
     lists = [(key, _list(value)) for key, value in known.items()]
+    for rate in rates:
+        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float)):
+            raise NbdlError(f"learning_rate is {rate!r}; expected a number, or a list of numbers.")
     found = []
     for batch, name, schedule, rate, *values in product(chosen, names, schedules, rates, *(v for _, v in lists)):
-        check_schedule(schedule, 1)
+        check_schedule(str(schedule), 1)
         settings = {key: value for (key, _), value in zip(lists, values, strict=True)}
         contender = Contender(batch, optimizer(name, **settings), schedule, tune=True)
         found.append(contender if rate is None else contender.at(float(rate)))

@@ -14,6 +14,8 @@ from nbdl.comparison.runs import FAILURES, Outcome, score
 
 Spread = tuple[float, float, float]  # lower quartile, median, upper quartile
 RESAMPLES = 10_000
+LEAST_SEEDS = 5  # fewer settle nothing: the interval over them covers 87 % at most
+Z = 1.959964  # standard errors to each side of a normal distribution's middle 95 %
 CLOCKS = ("seconds", "updates", "examples", "epochs")
 
 
@@ -55,12 +57,11 @@ class Summary:
 
 def summarize(outcomes: Sequence[Outcome], compile_seconds: float) -> Summary:
     """The reported runs of one contender; `compile_seconds` are of these and of those that tuned it."""
-    last = [one.epochs[-1].epoch if one.epochs else 0 for one in outcomes]
     return Summary(
         outcomes[0].run.contender,
         len(outcomes),
         failures(outcomes),
-        spread(last),
+        spread([one.passes for one in outcomes]),
         spread([one.updates for one in outcomes]),
         spread([one.examples for one in outcomes]),
         spread([one.seconds for one in outcomes]),
@@ -97,6 +98,21 @@ def bootstrap(values: Sequence[float], statistic: Callable[[np.ndarray], np.ndar
     return Interval(float(statistic(array[None])[0]), float(low), float(high))
 
 
+def coverage(seeds: int) -> int:
+    """How many percent an interval over so many seeds can cover: the median lies outside of all of them once in 2^(n - 1)."""
+    return min(95, math.floor(100 * (1 - 2 * 0.5**seeds)))
+
+
+def share(wins: float, n: int) -> Interval:
+    """The share of wins among n, and its 95 % interval, which is wide even where all are won.
+
+    Wilson, Probable inference, the law of succession, and statistical inference, 1927.
+    """
+    p, z2 = wins / n, Z * Z / n
+    middle, half = (p + z2 / 2) / (1 + z2), Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n)) / (1 + z2)
+    return Interval(p, max(0.0, middle - half), min(1.0, middle + half))
+
+
 def _median(rows: np.ndarray) -> np.ndarray:
     ordered, n = np.sort(rows, axis=1), rows.shape[1]
     low, high = ordered[:, (n - 1) // 2], ordered[:, n // 2]
@@ -111,13 +127,14 @@ class Pair:
 
     first: Contender
     second: Contender
+    seeds: int
     difference: Interval
     better: Interval
 
     @property
     def settled(self) -> bool:
-        """Whether the interval of the difference leaves no room for none."""
-        return self.difference.excludes(0.0)
+        """Whether the interval of the difference, over enough seeds, leaves no room for none."""
+        return self.seeds >= LEAST_SEEDS and self.difference.excludes(0.0)
 
 
 def pair(first: Sequence[Outcome], second: Sequence[Outcome]) -> Pair:
@@ -129,8 +146,9 @@ def pair(first: Sequence[Outcome], second: Sequence[Outcome]) -> Pair:
     return Pair(
         first[0].run.contender,
         second[0].run.contender,
+        len(gaps),
         bootstrap(gaps, _median),
-        bootstrap(wins, lambda rows: rows.mean(axis=1)),
+        share(sum(wins), len(wins)),
     )
 
 
@@ -148,14 +166,14 @@ class Reach:
 
 
 def arrival(outcome: Outcome, target: float) -> dict[str, float]:
-    """Each clock at the first evaluation that reached the target; infinity where none did."""
+    """Each clock at the first evaluation that reached the target; infinity where none did, or where there is no target."""
     for epoch in outcome.epochs:
-        if score(epoch) >= target:
+        if score(epoch) >= target > -math.inf:
             return {
                 "seconds": epoch.seconds,
                 "updates": epoch.updates,
                 "examples": epoch.examples,
-                "epochs": epoch.epoch,
+                "epochs": epoch.examples / max(1, outcome.samples),
             }
     return dict.fromkeys(CLOCKS, math.inf)
 
@@ -177,7 +195,7 @@ def reach(outcomes: Sequence[Outcome], target: float) -> Reach:
 
 def _spent(outcome: Outcome, clock: str) -> float:
     if clock == "epochs":
-        return float(outcome.epochs[-1].epoch if outcome.epochs else 0)
+        return outcome.passes
     return float(getattr(outcome, clock))
 
 
@@ -217,15 +235,15 @@ class Curve:
 
 def curve(outcomes: Sequence[Outcome], clock: str, value: str = "train_loss") -> Curve:
     """Epoch by epoch over the runs that got that far; x is the median of the clock at that epoch."""
-    name = "epoch" if clock == "epochs" else clock
     found = Curve([], [], [], [])
     for at in range(max((len(one.epochs) for one in outcomes), default=0)):
-        here = [one.epochs[at] for one in outcomes if len(one.epochs) > at]
-        values = [getattr(epoch, value) for epoch in here]
+        here = [(one.epochs[at], max(1, one.samples)) for one in outcomes if len(one.epochs) > at]
+        values = [getattr(epoch, value) for epoch, _ in here]
         if any(v is None for v in values):
             continue
         low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
-        found.x.append(float(np.median([getattr(epoch, name) for epoch in here])))
+        x = [epoch.examples / samples if clock == "epochs" else getattr(epoch, clock) for epoch, samples in here]
+        found.x.append(float(np.median(x)))
         found.low.append(float(low))
         found.middle.append(float(middle))
         found.high.append(float(high))

@@ -85,6 +85,8 @@ def next_rate(found: Sensitivity, grid: Sequence[float]) -> float | None:
     """The rate to add beyond the edge at which the best one lies, or None where the best has a neighbour on each side."""
     if not found.at_edge or len(found.rates) >= len(grid) + 2 * FURTHEST:
         return None
+    if all(one.failures == {"error": one.runs} for one in found.rates):
+        return None  # no rate will mend that
     rates = sorted(grid)
     steps = [b / a for a, b in pairwise(rates)] or [math.sqrt(10)]
     lowest, highest = found.rates[0].rate, found.rates[-1].rate

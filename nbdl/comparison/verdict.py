@@ -3,7 +3,9 @@
 import math
 
 from nbdl.comparison.experiment import Comparison
-from nbdl.comparison.statistics import Interval, quicker
+from nbdl.comparison.statistics import LEAST_SEEDS, Interval, coverage, quicker
+
+LISTED = 4  # more contenders are counted, not named
 
 
 def verdict(comparison: Comparison) -> tuple[str, str]:
@@ -27,10 +29,22 @@ def listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+def plural(count: float, unit: str) -> str:
+    """`1 epoch`, `2 epochs`, `0.5 seconds`."""
+    return f"{count:g} {unit.removesuffix('s') if count == 1 else unit}"
+
+
+def _named(parts: list[str], everyone: int) -> str:
+    """Those contenders, or how many of the others they are."""
+    if len(parts) <= LISTED:
+        return listed(parts)
+    return f"all {everyone} others" if len(parts) == everyone else f"{len(parts)} of the {everyone} others"
+
+
 def _result(comparison: Comparison) -> str:
     accuracy, best = comparison.problem.classifies, comparison.summaries[comparison.best]
     name = "accuracy" if accuracy else "R²"
-    spent = listed([f"{v:g} {k}" for k, v in vars(comparison.spec.budget).items() if v is not None])
+    spent = listed([plural(v, k) for k, v in vars(comparison.spec.budget).items() if v is not None])
     if not math.isfinite(best.score[1]):
         return f"With {spent} each, every contender lost at least half of its runs: there is nothing to compare."
     reached = f"{score(best.score[1], accuracy)}{' %' if accuracy else ''}"
@@ -43,11 +57,15 @@ def _result(comparison: Comparison) -> str:
     if settled:
         unit = "points" if accuracy else "of R²"
         gains = [f"{pair.second.label} ({between(pair.difference, accuracy)})" for pair in settled]
-        parts.append(f"better than {listed(gains)}, 95 % intervals of the paired difference in {unit}")
+        least = score(min(pair.difference.low for pair in settled), accuracy, signed=True)
+        ends = f" (each {least} or more)" if len(gains) > LISTED else ""
+        sure = coverage(settled[0].seeds)
+        named = _named(gains, len(comparison.pairs))
+        parts.append(f"better than {named}{ends}, {sure} % intervals of the paired difference in {unit}")
     if other:
         open_ = [f"{pair.second.label} ({between(pair.difference, accuracy)})" for pair in other]
-        few = len(comparison.spec.seeds)
-        parts.append(f"not told apart from {listed(open_)} by {few} seed{'s' * (few > 1)}")
+        few = plural(len(comparison.spec.seeds), "seeds")
+        parts.append(f"not told apart from {_named(open_, len(comparison.pairs))} by {few}")
     return f"{start}: {', but '.join(parts)}."
 
 
@@ -64,7 +82,8 @@ def _way(comparison: Comparison) -> str:
         return f"No contender reached {goal} on validation."
     if not math.isfinite(first.median[clock]):
         hits = [f"{one.contender.label} in {one.hits} of {one.runs} runs" for one in ordered if one.hits]
-        return f"Most runs never reached {goal} on validation: {listed(hits)} did."
+        reached = listed(hits) if len(hits) <= LISTED else f"some of {len(hits)} contenders"
+        return f"Most runs never reached {goal} on validation: {reached} did."
     start = f"To {goal} on validation {first.contender.label} took the fewest {clock} in the median{why}"
     sure: list[tuple[str, str]] = []
     unsure: list[tuple[str, str]] = []
@@ -75,16 +94,17 @@ def _way(comparison: Comparison) -> str:
         if ratio is None:
             continue
         bounds = f"{_times(ratio.low)} to {_times(ratio.high)} times"
-        (sure if ratio.low > 1 else unsure).append((other.contender.label, bounds))
+        settled = ratio.low > 1 and len(comparison.spec.seeds) >= LEAST_SEEDS
+        (sure if settled else unsure).append((other.contender.label, bounds))
     parts = []
+    others = len(comparison.pairs)
     if sure:
-        parts.append("fewer than " + listed([f"{label} ({bounds})" for label, bounds in sure]))
+        parts.append("fewer than " + _named([f"{label} ({bounds})" for label, bounds in sure], others))
     if unsure:
-        parts.append(f"which {len(comparison.spec.seeds)} seeds do not tell from " + listed([u[0] for u in unsure]))
-    end = ""
-    if never:
-        labels = [one.contender.label for one in never]
-        end = f"; {listed(labels)} never got there"
+        few = plural(len(comparison.spec.seeds), "seeds")
+        tell = "does not" if len(comparison.spec.seeds) == 1 else "do not"
+        parts.append(f"which {few} {tell} tell from {_named([u[0] for u in unsure], others)}")
+    end = f"; {_named([one.contender.label for one in never], others)} never got there" if never else ""
     return start + (f", {', and '.join(parts)}" if parts else "") + f"{end}."
 
 

@@ -331,16 +331,17 @@ def _weights_cpu(dw, du, db, dc, x, h, z, q, blend, after):
     parts = max(1, min(threads(), units // GRAIN))
     for part in prange(parts):
         j0, j1 = piece(part, parts, units, GRAIN)
+        total = np.empty(j1 - j0, db.dtype)
         for k0 in range(0, rows, DEPTH):  # a block of dz is read from afar once, and then from the cache
             k1, held = min(rows, k0 + DEPTH), keep if k0 == 0 else keep * 0 + 1
             for gate in range(3):
                 first, last = gate * units + j0, gate * units + j1
                 error, seen = z[k0:k1, first:last], h[k0:k1]
                 add_weights(dw[:, first:last], x[k0:k1], error, scale, held)
-                add_bias(db[first:last], error, scale, held)
+                add_bias(db[first:last], total, error, scale, held)
                 if gate == 2 and after:
                     error = q[k0:k1, j0:j1]
-                    add_bias(dc[j0:j1], error, scale, held)
+                    add_bias(dc[j0:j1], total, error, scale, held)
                 elif gate == 2:
                     seen = q[k0:k1]
                 add_weights(du[:, first:last], seen, error, scale, held)

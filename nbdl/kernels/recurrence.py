@@ -126,14 +126,18 @@ def add_weights(dw, x, dz, scale, keep):
 
 
 @register_jitable
-def add_bias(db, dz, scale, keep):
-    """db = scale times the sum of the rows of dZ + keep db."""
-    for j in range(db.size):
-        db[j] = keep * db[j] if keep != 0 else keep
+def add_bias(db, total, dz, scale, keep):
+    """db = scale times the sum of the rows of dZ + keep db, summed up in `total` first.
+
+    Added to db one by one, small errors would be rounded away beside a db of 1. Shape: db and total (n), dz (m, n).
+    """
+    total[:] = 0
     for i in range(dz.shape[0]):
         error = dz[i]
-        for j in range(db.size):
-            db[j] += scale * error[j]
+        for j in range(total.size):
+            total[j] += error[j]
+    for j in range(total.size):
+        db[j] = scale * total[j] + (keep * db[j] if keep != 0 else keep)
 
 
 def _weights_cpu(dw, du, db, x, h, dz, blend):
@@ -141,12 +145,13 @@ def _weights_cpu(dw, du, db, x, h, dz, blend):
     parts = max(1, min(threads(), columns // GRAIN))
     for part in prange(parts):
         j0, j1 = piece(part, parts, columns, GRAIN)
+        total = np.empty(j1 - j0, db.dtype)
         for k0 in range(0, rows, DEPTH):  # a block of dz is read from afar once, and then from the cache
             k1, held = min(rows, k0 + DEPTH), keep if k0 == 0 else keep * 0 + 1
             error = dz[k0:k1, j0:j1]
             add_weights(du[:, j0:j1], h[k0:k1], error, scale, held)
             add_weights(dw[:, j0:j1], x[k0:k1], error, scale, held)
-            add_bias(db[j0:j1], error, scale, held)
+            add_bias(db[j0:j1], total, error, scale, held)
 
 
 def _weights_cuda(dw, du, db, x, h, dz, blend):

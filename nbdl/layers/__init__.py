@@ -18,7 +18,9 @@ from nbdl.layers.convolution import (
 )
 from nbdl.layers.dense import Dense
 from nbdl.layers.dropout import Dropout
+from nbdl.layers.embedding import Embedding
 from nbdl.layers.flatten import Flatten
+from nbdl.layers.last_step import LastStep
 from nbdl.layers.pooling import AvgPool1D, AvgPool2D, AvgPool3D, GlobalAveragePool, MaxPool1D, MaxPool2D, MaxPool3D
 from nbdl.layers.recurrent import GRU, LSTM, SimpleRNN
 from nbdl.layers.reshape import Reshape
@@ -41,8 +43,10 @@ __all__ = [
     "Conv3DTranspose",
     "Dense",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GlobalAveragePool",
+    "LastStep",
     "Layer",
     "MaxPool1D",
     "MaxPool2D",
@@ -85,6 +89,8 @@ _CLASSES: dict[str, type[Layer]] = {
         SimpleRNN,
         LSTM,
         GRU,
+        Embedding,
+        LastStep,
     )
 }
 _SHORT = {"conv": "conv2d", "pool": "maxpool2d", "timedense": "timedistributeddense"}

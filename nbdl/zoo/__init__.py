@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from nbdl.errors import NbdlError
+from nbdl.reinforcement.demos import TRIALS
 
 DEMOS = {
     "digits": "digits",
@@ -47,6 +48,8 @@ class Demo:
 
 def demo(name: str) -> Demo:
     """The demo of that name; raises NbdlError that lists the names and suggests the nearest."""
+    if name in TRIALS or name.startswith("tmaze:"):
+        raise NbdlError(f"{name} is learnt by trial, not from examples: nbdl reinforce {name}")
     if name not in DEMOS:
         near = get_close_matches(name, DEMOS, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""

@@ -15,6 +15,8 @@ from xml.etree import ElementTree
 import pytest
 
 from nbdl.comparison.runs import untimed
+from nbdl.errors import NbdlError
+from nbdl_cli.comparison.plan import from_toml
 from tests.cli.test_commands import on_terminal, visible
 
 NBDL = [sys.executable, "-m", "nbdl_cli.main", "compare-optimizers"]
@@ -171,7 +173,7 @@ def test_a_file_says_what_to_compare(cache, tmp_path):
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
-def test_it_fits_the_terminal(whole, cache, columns):
+def test_it_fits_the_terminal(cache, columns):
     folder = {name: cache[name] for name in ("NBDL_CACHE_DIR",)}
     code, drawn = on_terminal(columns, "compare-optimizers", *SMALL, "--fresh", **folder)
     assert code == 0, drawn
@@ -179,8 +181,82 @@ def test_it_fits_the_terminal(whole, cache, columns):
     assert max(len(line) for line in re.split(r"[\r\n]+", visible(drawn))) <= columns
 
 
+TOML = {
+    "contender": ("", "no [[contender]]"),
+    "contenders": ("contender = [1]", "no [[contender]]"),
+    "colour": ("[[contender]]\nmethod = 'batch'\ncolour = 'red'", "given: colour = 'red'"),
+    "name": ("colour = 'red'\n[[contender]]\nmethod = 'batch'", "colour is not known"),
+    "seeds": ("seeds = 'three'\n[[contender]]\nmethod = 'batch'", "seeds is 'three'; expected a whole number"),
+    "less": ("tuning_seeds = -1\n[[contender]]\nmethod = 'batch'", "tuning_seeds is -1"),
+    "yes": ("timeout = true\n[[contender]]\nmethod = 'batch'", "timeout is True; expected a number"),
+    "rates": ("rates = 0.1\n[[contender]]\nmethod = 'batch'", "rates is 0.1; expected a list of numbers"),
+    "twice": ("rates = [0.1, 0.1]\n[[contender]]\nmethod = 'batch'", "0.1 is there twice"),
+    "budget": ("budget = {weeks = 1}\n[[contender]]\nmethod = 'batch'", "'weeks=1' cannot be read"),
+    "layers": ("layers = 8\n[[contender]]\nmethod = 'batch'", "layers is 8; expected a text"),
+    "clip": ("clip = -1\n[[contender]]\nmethod = 'batch'", "clipped at -1; expected a number above 0"),
+    "rate": ("[[contender]]\nmethod = 'batch'\nlearning_rate = 'x'", "learning_rate is 'x'; expected a number"),
+    "momentum": (
+        "[[contender]]\nmethod = 'batch'\noptimizer = 'momentum'\nmomentum = 'x'",
+        "all of them numbers; given: momentum = 'x'",
+    ),
+    "schedule": ("[[contender]]\nmethod = 'batch'\nschedule = 3", "schedule '3' is unknown"),
+}
+
+
+@pytest.mark.parametrize("case", TOML)
+def test_mistakes_in_a_file(case, tmp_path):
+    text, words = TOML[case]
+    path = tmp_path / "e.toml"
+    path.write_text(text)
+    with pytest.raises(NbdlError) as error:
+        from_toml(str(path))
+    assert str(error.value).startswith(f"{path}: ")
+    assert words in str(error.value)
+
+
+def test_what_a_run_that_failed_said_is_shown(cache):
+    unfit = [
+        "moons",
+        "--layers",
+        "4,batchnorm,tanh",
+        "--backend",
+        "numpy",
+        "--no-tune",
+        "--rates",
+        "0.1",
+        "--seeds",
+        "2",
+    ]
+    some = nbdl(*unfit, "--methods", "stochastic,batch", env=cache)
+    assert some.returncode == 0, some.stderr
+    assert "2/2 error" in some.stdout and "BatchNorm cannot train on 1 sample" in some.stdout
+    none = nbdl(*unfit, "--methods", "stochastic", env=cache)
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "every run ended in an error: BatchNorm" in none.stderr
+
+
+def test_many_contenders_stay_readable(cache, tmp_path):
+    arguments = [
+        "--no-tune",
+        "--rates",
+        "0.001,0.01,0.1,1",
+        "--methods",
+        "mini-batch",
+        "--batch-sizes",
+        "8,16,24,32,40,48,56",
+    ]
+    done = nbdl(*SMALL[:5], *arguments, "--seeds", "1", f"--export={tmp_path / 'r.svg'}", env=cache)
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^ ([A-Z]+) +mini-batch", done.stdout, re.MULTILINE)
+    assert (len(set(rows)), rows[25:]) == (28, ["Z", "AA", "AB"])
+    assert done.stdout.count(", the best 7 of 28\n") == 4
+    assert (tmp_path / "r.svg").read_text().count("the best 7 of 28") >= 4
+
+
 BAD = {
     "rates": (["--rates", "fast"], 1, "--rates"),
+    "rates twice": (["--rates", "0.1,1,0.1"], 1, "twice"),
+    "clip": (["--clip", "0"], 1, "above 0"),
     "methods": (["--methods", "magic"], 1, "magic"),
     "no rates": (["--no-tune"], 1, "--rates"),
     "budget": (["--budget", "weeks=2"], 1, "epochs=N"),

@@ -35,7 +35,7 @@ def outcome():
         ]
         last = epochs[-1] if epochs else Epoch(0, 3, 30, 0.3, rate, 9.0)
         return Outcome(
-            Run(contender, seed, True), epochs, last.updates, last.examples, last.seconds, failure=failure,
+            Run(contender, seed, True), epochs, last.updates, last.examples, 100, last.seconds, failure=failure,
             test_accuracy=test, **more,
         )  # fmt: skip
 

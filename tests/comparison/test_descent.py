@@ -1,5 +1,7 @@
 """What theory says of gradient descent, as the runs of a comparison measure it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,18 @@ def test_a_seed_gives_every_contender_the_same_split_and_never_touches_the_test(
     assert np.array_equal(np.sort(pool, axis=0), np.sort(both, axis=0))
     assert len(learn) == len(problem.train)
     assert np.bincount(check.targets).tolist() == np.bincount(problem.validation.targets).tolist()
+
+
+def test_a_split_is_as_large_as_it_says_and_every_class_has_its_share(moons):
+    classes = np.repeat([0, 1, 2, 3], [7, 5, 3, 1])
+    whole = nbdl.Data(np.arange(16, dtype=np.float32)[:, None], classes)
+    parts = [nbdl.Data(whole.inputs[part], whole.targets[part]) for part in (slice(0, 11), slice(11, 16))]
+    problem = replace(moons(), train=parts[0], validation=parts[1])
+    for seed in range(3):
+        learn, check = problem.split(seed)
+        assert (len(learn), len(check)) == (11, 5)
+        # 11/16 of 7, 5, 3 and 1 is 4.81, 3.44, 2.06 and 0.69: of 11, the two that are left go to the first and the last
+        assert np.bincount(learn.targets, minlength=4).tolist() == [5, 3, 2, 1]
 
 
 @pytest.mark.parametrize(("rate", "kind"), [(1e9, ("blow-up", "nonfinite")), (1e-9, ("stalled",)), (0.5, (None,))])

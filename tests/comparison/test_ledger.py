@@ -61,6 +61,15 @@ def test_a_changed_spec_is_refused_and_the_difference_named(tmp_path, outcome):
     assert read(path, {"budget": {"epochs": 3}}, fresh=True) == {}
 
 
+def test_other_data_are_named_where_nothing_else_changed(tmp_path):
+    path, both = tmp_path / "l.jsonl", {**SPEC, "problem": "aaaa"}
+    read(path, both)
+    with pytest.raises(NbdlError, match="problem was aaaa and is bbbb"):
+        read(path, {**SPEC, "problem": "bbbb"})
+    with pytest.raises(NbdlError, match=r"comparison: budget.epochs was 2 and is 3\."):
+        read(path, {**SPEC, "budget": {"epochs": 3}, "problem": "bbbb"})
+
+
 def test_what_is_no_ledger_is_left_alone(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("my notes\nof yesterday\n")

@@ -1,12 +1,24 @@
 """The numbers of the tables, held against small cases worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from nbdl.comparison import statistics
-from nbdl.comparison.statistics import bootstrap, curve, pair, profile, quicker, reach, spread, summarize
+from nbdl.comparison.statistics import (
+    bootstrap,
+    coverage,
+    curve,
+    pair,
+    profile,
+    quicker,
+    reach,
+    share,
+    spread,
+    summarize,
+)
 
 INF = math.inf
 
@@ -40,6 +52,15 @@ def test_expected_time_is_all_that_was_spent_over_the_hits(outcome):
     assert r.expected["updates"] == (20 + 30 + 10 + 3) / 2
     never = reach(runs, 0.99)
     assert (never.hits, never.expected["seconds"]) == (0, INF)
+    assert reach(runs, -INF).hits == 0  # no baseline, no target
+
+
+def test_epochs_are_counted_in_examples(outcome):
+    half = replace(outcome([0.5, 0.9]), samples=400)  # 200 examples
+    assert summarize([half], 0).epochs == (0.5, 0.5, 0.5)
+    assert reach([half], 0.9).median["epochs"] == 0.5
+    assert reach([half], 0.8).expected["epochs"] == 0.5
+    assert curve([half], "epochs").x == [0.25, 0.5]
 
 
 def test_pairs_are_seed_by_seed(outcome):
@@ -51,6 +72,25 @@ def test_pairs_are_seed_by_seed(outcome):
     assert p.better.value == 1
     assert not pair(a, a).settled
     assert pair(a, a).better.value == 0.5
+
+
+def test_few_seeds_settle_nothing(outcome):
+    def alike(count):
+        return [
+            [outcome([0.9], seed, test=score, batch=batch) for seed in range(count)]
+            for batch, score in ((1, 0.9), (2, 0.8))
+        ]
+
+    assert [pair(*alike(count)).settled for count in (1, 4, 5, 10)] == [False, False, True, True]
+    # The median lies above, or below, all of n values once in 2^n each.
+    assert [coverage(n) for n in (1, 2, 3, 4, 5, 6, 10)] == [0, 50, 75, 87, 93, 95, 95]
+
+
+def test_the_share_of_wins_is_uncertain_even_where_all_are_won():
+    ten, half = share(10, 10), share(5, 10)
+    assert (ten.value, ten.high, half.value) == pytest.approx((1, 1, 0.5))
+    assert ten.low == pytest.approx(0.7225, abs=1e-4)  # 1 / (1 + z^2 / n)
+    assert (half.low, half.high) == pytest.approx((0.2366, 0.7634), abs=1e-4)
 
 
 def test_a_lost_run_loses_its_pair(outcome):

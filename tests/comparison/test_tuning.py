@@ -58,6 +58,12 @@ def test_the_grid_grows_while_the_best_is_at_its_edge(tuned, scores, following):
     assert next_rate(found, grid) == following
 
 
+def test_the_grid_does_not_grow_after_errors(outcome):
+    runs = [outcome([], failure="error", rate=rate) for rate in (0.1, 1)]
+    assert next_rate(sensitivity(runs), (0.1, 1)) is None
+    assert next_rate(sensitivity([*runs, outcome([], 1, failure="blow-up", rate=1)]), (0.1, 1)) == 0.01
+
+
 def test_the_grid_does_not_grow_for_ever(tuned):
     grid, scores = (0.1, 1), {0.1: (0.1,) * 3, 1: (0.2,) * 3}
     while (rate := next_rate(tuned(scores), grid)) is not None:

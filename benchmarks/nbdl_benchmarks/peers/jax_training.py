@@ -32,11 +32,44 @@ def _forward(layers, weights, x):
                 x = x.reshape(n, height // layer.size, layer.size, width // layer.size, layer.size, channels).max(
                     (2, 4)
                 )
+            case nbdl.SimpleRNN() | nbdl.LSTM() | nbdl.GRU():
+                x = _recur(layer, x, rest)
             case nbdl.Flatten():
                 x = x.transpose(0, 3, 1, 2).reshape(len(x), -1)  # into a dense layer's order
             case _:
                 raise NotImplementedError(layer)
     return x
+
+
+def _recur(layer, x, rest):
+    """The last h; the inputs of all steps in one product, then a scan over the steps."""
+    w, u, b = next(rest), next(rest), next(rest)
+    side = next(rest) if isinstance(layer, nbdl.GRU) else None
+    sums, h = (x @ w + b).swapaxes(0, 1), jnp.zeros((len(x), layer.units), jnp.float32)
+    sigmoid = jax.nn.sigmoid
+
+    def simple(h, z):
+        return ACTIVATIONS[layer.activation](z + h @ u), None
+
+    def lstm(state, z):
+        h, c = state
+        i, f, g, o = jnp.split(z + h @ u, 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * jnp.tanh(g)
+        return (sigmoid(o) * jnp.tanh(c), c), None
+
+    def gru(h, z):
+        r, k, n = jnp.split(z, 3, axis=1)
+        of_r, of_k, of_n = jnp.split(h @ u, 3, axis=1)
+        keep = sigmoid(k + of_k)
+        return (1 - keep) * jnp.tanh(n + sigmoid(r + of_r) * (of_n + side)) + keep * h, None
+
+    match layer:
+        case nbdl.SimpleRNN():
+            return lax.scan(simple, h, sums)[0]
+        case nbdl.LSTM():
+            return lax.scan(lstm, (h, h), sums)[0][0]
+        case _:
+            return lax.scan(gru, h, sums)[0]
 
 
 def _convolve(layer, x, w):

@@ -16,13 +16,36 @@ from nbdl_benchmarks.harness import Contender
 from nbdl_benchmarks.work import RATE, Batches, Work, make
 
 ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
+RECURRENT = {nbdl.SimpleRNN: torch.nn.RNN, nbdl.LSTM: torch.nn.LSTM, nbdl.GRU: torch.nn.GRU}
+
+
+class Last(torch.nn.Module):
+    """A recurrent layer of which the last h comes out.
+
+    PyTorch adds two biases where one does the work: the second stays 0, but for the part of a GRU's that is not the same.
+    """
+
+    def __init__(self, recurrent: torch.nn.RNNBase):
+        super().__init__()
+        self.recurrent = recurrent
+        second = recurrent.bias_hh_l0
+        with torch.no_grad():
+            second.zero_()
+        if isinstance(recurrent, torch.nn.GRU):
+            mask = (torch.arange(len(second)) >= 2 * recurrent.hidden_size).float()
+            second.register_hook(lambda gradient: gradient * mask)
+        else:
+            second.requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.recurrent(x)[0][:, -1]
 
 
 def build(net: str, batch: int, data: str) -> Contender:
     """torch.optim.SGD, as most users write it."""
     work = make(net, batch, data)
     model, cost, take = _parts(work)
-    optimizer = torch.optim.SGD(model.parameters(), lr=RATE, foreach=False)
+    optimizer = torch.optim.SGD(_trained(model), lr=RATE, foreach=False)
 
     def run(count: int) -> None:
         for _ in range(count):
@@ -38,7 +61,7 @@ def build_manual(net: str, batch: int, data: str) -> Contender:
     """The update written by hand, as in the JAX step: no optimizer object, no .grad fields."""
     work = make(net, batch, data)
     model, cost, take = _parts(work)
-    parameters = list(model.parameters())
+    parameters = _trained(model)
 
     def run(count: int) -> None:
         for _ in range(count):
@@ -79,14 +102,27 @@ def module(layers: list[Layer], shape: tuple[int, ...], first: list[np.ndarray])
     """The same network in PyTorch, with these first weights."""
     model = torch.nn.Sequential(*_modules(layers, shape))
     with torch.no_grad():
-        for parameter, values in zip(model.parameters(), first, strict=True):
+        for parameter, values in zip(_ours(model), first, strict=True):
             parameter.copy_(torch.from_numpy(values.T if values.ndim == 2 else values))
     return model
 
 
+def _trained(model: Any) -> list[torch.nn.Parameter]:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def _ours(model: Any) -> Iterator[torch.Tensor]:
+    """The parameters that nbdl has as well."""
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias_hh_l0"):
+            parameter = parameter[2 * len(parameter) // 3 :]
+        if parameter.requires_grad:
+            yield parameter
+
+
 def weights(model: Any) -> list[np.ndarray]:
-    """Weights and biases in nbdl's order: (inputs, units) of a dense layer, all others as they are."""
-    arrays = [parameter.detach().numpy() for parameter in model.parameters()]
+    """Weights and biases in nbdl's order: matrices are (inputs, units), all others as they are."""
+    arrays = [parameter.detach().numpy() for parameter in _ours(model)]
     return [array.T if array.ndim == 2 else array for array in arrays]
 
 
@@ -103,6 +139,10 @@ def _modules(layers: list[Layer], shape: tuple[int, ...]) -> Iterator[torch.nn.M
                 yield torch.nn.Dropout(layer.rate)
             case nbdl.Flatten():
                 yield torch.nn.Flatten()
+            case nbdl.SimpleRNN() | nbdl.LSTM() | nbdl.GRU():
+                yield Last(RECURRENT[type(layer)](shape[1], layer.units, batch_first=True))
+                shape = layer.out_shape(shape)
+                continue
             case _:
                 raise NotImplementedError(layer)
         activation = getattr(layer, "activation", "linear")

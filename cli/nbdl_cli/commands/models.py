@@ -11,6 +11,7 @@ def command(as_json):
     """List the demo models."""
     from dataclasses import asdict
 
+    from nbdl.reinforcement.demos import TRIALS
     from nbdl.zoo import demos
     from nbdl_cli import console
     from nbdl_datasets import info
@@ -18,7 +19,8 @@ def command(as_json):
     found = [(demo, info(demo.dataset)) for demo in demos()]
     if as_json:
         models = [{**asdict(demo), "present": about.present} for demo, about in found]
-        console.emit_json({"schema": "nbdl.models/1", "models": models})
+        trials = [asdict(trial) for trial in TRIALS.values()]
+        console.emit_json({"schema": "nbdl.models/1", "models": models, "trials": trials})
         return
     from rich.padding import Padding
     from rich.table import Table
@@ -30,6 +32,10 @@ def command(as_json):
     for demo, about in found:
         data = Text(f" [{demo.dataset}{'' if about.present else ', downloads'}]", "dim")
         table.add_row(demo.name, Text(demo.summary) + data)
+    for trial in TRIALS.values():
+        table.add_row(trial.name, Text(trial.summary) + Text(" [learnt by trial]", "dim"))
     out = console.out()
     out.print(Padding(table, (0, 0, 0, 1)))
-    out.print(" nbdl train DEMO trains one; nbdl explain DEMO shows its layers at work.")
+    out.print(
+        " nbdl train DEMO (nbdl reinforce DEMO, by trial) trains one; nbdl explain DEMO shows its layers at work."
+    )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbdl_cli.drawing.palette import mark
+from nbdl_cli.drawing.palette import letters
 from nbdl_cli.drawing.plot import LinePlot, Series
 from nbdl_cli.drawing.svg import LineChart, Mark
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nbdl.comparison import Comparison
 
 CLOCKS = {"epochs": "epochs", "updates": "updates", "examples": "examples", "seconds": "seconds of training"}
+MOST = 7  # curves that colours tell apart
 LOG_FROM = 10  # an axis whose largest number is so many times the smallest is logarithmic
 
 
@@ -60,23 +61,37 @@ def charts(comparison: "Comparison", all_clocks: bool = False) -> list[Chart]:
     return found
 
 
+def shown(comparison: "Comparison") -> list[int]:
+    """The numbers of the contenders that are drawn: all, or the best of many."""
+    ranked = sorted(range(len(comparison.summaries)), key=lambda n: comparison.summaries[n].rank)
+    return sorted(ranked[:MOST])
+
+
+def titled(comparison: "Comparison", words: str) -> str:
+    every = len(comparison.summaries)
+    return words if every <= MOST else f"{words}, the best {MOST} of {every}"
+
+
 def label(comparison: "Comparison", number: int) -> str:
-    return f"{mark(number)} {comparison.summaries[number].contender.label}"
+    return f"{letters(number)} {comparison.summaries[number].contender.label}"
 
 
 def losses(comparison: "Comparison", clock: str) -> Chart:
-    from nbdl.comparison.statistics import curve
+    from nbdl.comparison.statistics import curve, failures
+    from nbdl_cli.comparison.sheets import counted
 
     series, marks = [], []
-    for number, group in enumerate(comparison.groups):
+    for place, number in enumerate(shown(comparison)):
+        group = comparison.groups[number]
         c = curve(group, clock)
         lost = [one for one in group if one.lost]
-        series.append(Series(label(comparison, number), c.x, c.middle, band=(c.low, c.high), diverged=bool(lost)))
+        ending = counted(failures(lost), len(group))
+        band = (c.low, c.high)
+        series.append(Series(label(comparison, number), c.x, c.middle, band=band, diverged=bool(lost), ending=ending))
         for one in lost:
-            samples = len(comparison.problem.train)
-            at = one.examples / samples if clock == "epochs" else getattr(one, clock)
-            marks.append(Mark(at, words=f"{mark(number)} {one.failure}" if one is lost[0] else "", series=number))
-    title = f"training loss against {CLOCKS[clock]}"
+            at = one.passes if clock == "epochs" else getattr(one, clock)
+            marks.append(Mark(at, words=f"{letters(number)} {one.failure}" if one is lost[0] else "", series=place))
+    title = titled(comparison, f"training loss against {CLOCKS[clock]}")
     if clock == "seconds" and any(s.contended for s in comparison.summaries):
         title += " (of a shared machine)"
     xs = [x for one in series for x in one.x if x > 0]
@@ -87,7 +102,8 @@ def losses(comparison: "Comparison", clock: str) -> Chart:
 def sensitivity(comparison: "Comparison") -> Chart:
     percent = 100 if comparison.problem.classifies else 1
     series = []
-    for number, contender in enumerate(comparison.spec.contenders):
+    for number in shown(comparison):
+        contender = comparison.spec.contenders[number]
         found = comparison.sensitivities.get(contender)
         if found is None:
             continue
@@ -95,10 +111,13 @@ def sensitivity(comparison: "Comparison") -> Chart:
         low, middle, high = (
             [percent * one.score[n] if math.isfinite(one.score[n]) else None for one in found.rates] for n in range(3)
         )
-        lost = any(value is None for value in middle)
-        series.append(Series(f"{mark(number)} {contender.label}", rates, middle, band=(low, high), diverged=lost))
+        lost = [f"{rate:g}" for rate, value in zip(rates, middle, strict=True) if value is None]
+        ending = f"lost at {', '.join(lost)}"
+        name = f"{letters(number)} {contender.label}"
+        series.append(Series(name, rates, middle, band=(low, high), diverged=bool(lost), ending=ending))
     y = "validation accuracy in %" if comparison.problem.classifies else "validation R²"
-    return Chart(series, "how much the learning rate matters", "learning rate", y, log_x=True)
+    title = titled(comparison, "how much the learning rate matters")
+    return Chart(series, title, "learning rate", y, log_x=True)
 
 
 def profile(comparison: "Comparison") -> Chart:
@@ -108,7 +127,9 @@ def profile(comparison: "Comparison") -> Chart:
     contended = any(s.contended for s in comparison.summaries)
     clock = "examples" if contended else "seconds"
     series = []
-    for number, (xs, shares) in enumerate(statistics.profile(comparison.reaches, clock)):
+    profiles = statistics.profile(comparison.reaches, clock)
+    for number in shown(comparison):
+        xs, shares = profiles[number]
         far = xs[-1] * 1.2
         x, y = [xs[0]], [100 * shares[0]]
         for at, share in zip([*xs[1:], far], [*shares[1:], shares[-1]], strict=True):
@@ -117,7 +138,8 @@ def profile(comparison: "Comparison") -> Chart:
         series.append(Series(label(comparison, number), x, y))
     x_label = f"times the {clock} of the quickest"
     xs = [value for one in series for value in one.x]
-    return Chart(series, "how many runs have reached the target", x_label, "runs in %", log_x=_wide(xs))
+    title = titled(comparison, "how many runs have reached the target")
+    return Chart(series, title, x_label, "runs in %", log_x=_wide(xs))
 
 
 def _wide(values: list[float]) -> bool:

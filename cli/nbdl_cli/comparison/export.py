@@ -149,20 +149,22 @@ def as_json(comparison: "Comparison", document: dict[str, Any]) -> str:
 
 def _facts(comparison: "Comparison", document: dict[str, Any]) -> list[str]:
     """Where the numbers come from, in lines."""
+    from nbdl.comparison.verdict import plural
+
     data, machine = document["experiment"]["dataset"], document["environment"]
-    budget = ", ".join(f"{value:g} {name}" for name, value in document["spec"]["budget"].items())
+    budget = ", ".join(plural(value, name) for name, value in document["spec"]["budget"].items())
     spec = comparison.spec
-    tuned = f"rates tuned on seeds {_range(spec.tuning_seeds)}, " if comparison.sensitivities else ""
+    tuned = f"rates tuned on {_range(spec.tuning_seeds)}, " if comparison.sensitivities else ""
     return [
         f"{data['name']}: {data['train']} examples to learn from, {data['validation']} to check on, {data['test']} to test",
-        f"{budget} for each run; {tuned}reported on seeds {_range(spec.seeds)}, tested once",
+        f"{budget} for each run; {tuned}reported on {_range(spec.seeds)}, tested once",
         f"nbdl {document['version']}, numba {machine['numba']}, numpy {machine['numpy']}, python {machine['python']}, "
         f"{machine['system']}, {machine['simd']}, {machine['threads']} threads, {machine['jobs']}",
     ]
 
 
 def _range(seeds) -> str:
-    return f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+    return f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
 
 
 def as_markdown(comparison: "Comparison", document: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,14 +68,16 @@ class Flow:
             try:
                 with screen:
                     self._run(comparison, workers, ledger, screen)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, NbdlError):
                 done, total = screen.counts()
-                self.err.print(
-                    f"{done} of {total} runs are in {path}; the same command goes on from there", soft_wrap=True
-                )
+                again = "the same command" + " without --fresh" * self.fresh
+                self.err.print(f"{done} of {total} runs are in {path}; {again} goes on from there", soft_wrap=True)
                 raise
         if self.plan.repeats is not None and self.ledger_path is None:
             path.unlink()
+        errors = [one.message for one in comparison.outcomes.values() if one.failure == "error"]
+        if len(errors) == len(comparison.outcomes):
+            raise NbdlError(f"every run ended in an error: {errors[0]} Do them anew with --retry-failed.")
         self._report(comparison, path)
 
     def _plan(self) -> plan.Plan:
@@ -95,6 +98,7 @@ class Flow:
             scheme, separator, place = self.executor.partition("://")
             if scheme != "dask" or not separator or not place:
                 raise NbdlError(f"--executor {self.executor!r}: expected dask://HOST:PORT.")
+            logging.getLogger("distributed").setLevel(logging.CRITICAL)  # tells of lost workers in tracebacks
             return workers.dask(f"tcp://{place}", self._threads_wanted)
         if self.jobs > 1:
             return workers.processes(self.jobs, self.threads, script=False)

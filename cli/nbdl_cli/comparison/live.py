@@ -11,7 +11,7 @@ from rich.text import Text
 
 from nbdl_cli.comparison.sheets import counted
 from nbdl_cli.drawing import figures
-from nbdl_cli.drawing.palette import mark
+from nbdl_cli.drawing.palette import letters
 
 if TYPE_CHECKING:
     from nbdl.comparison import Comparison, Contender, Outcome
@@ -83,7 +83,8 @@ class Screen:
         bar = Table.grid(padding=(0, 1))
         width = max(8, min(40, self.console.width // 3))
         bar.add_row(" ", ProgressBar(total, done, width=width), f"{done}/{total} runs")
-        self.live.update(Group(self._table(), bar, Text(f"  {words}", style="dim")), refresh=True)
+        # The table last: where it is higher than the screen, its end is cut off.
+        self.live.update(Group(bar, Text(f"  {words}", style="dim"), self._table()), refresh=True)
         self.drawn = time.monotonic()
         self.pause = max(1 / FRAMES, 20 * (self.drawn - start))  # a table of a thousand runs takes its time
 
@@ -102,7 +103,7 @@ class Screen:
             done, tuning, reported = self._done(contender), c.tuning_runs(contender), c.reported(contender)
             scores = [outcome.test_score for outcome in reported]
             table.add_row(
-                mark(number),
+                letters(number),
                 contender.label,
                 f"{len(done) - len(reported)}/{len(tuning)}" if tuning else "–",
                 f"{tunings[contender].best.rate:g}" if contender in tunings else "",

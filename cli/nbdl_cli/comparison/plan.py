@@ -17,6 +17,17 @@ ABOUT = ("demo", "dataset", "label", "test", "layers", "loss", "clip", "backend"
 SCHEMA = "nbdl.compare/2"
 
 
+NUMBER = (int, float)
+# What may stand in a TOML file, besides [[contender]] and `budget`.
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(("demo", "dataset", "label", "test", "layers", "loss", "backend"), ((str,), "a text in quotes")),
+    **dict.fromkeys(("clip", "timeout"), (NUMBER, "a number")),
+    **dict.fromkeys(("seed", "seeds", "tuning_seeds"), ((int,), "a whole number")),
+    "target": ((*NUMBER, str), 'a number, such as 0.95, or "auto"'),
+    "rates": ((list,), "a list of numbers"),
+}
+
+
 @dataclass(frozen=True)
 class Plan:
     """The spec with the problem built from it, and the document that it repeats, if any."""
@@ -70,33 +81,50 @@ def from_toml(path: str, progress=None) -> Plan:
     """One file with everything; see `nbdl compare-optimizers --example`."""
     from nbdl import Budget
     from nbdl.comparison import Spec
-    from nbdl.comparison.spec import RATES, SEEDS, TUNING_SEEDS, contenders_from_table, read_budget, seeds_from
+    from nbdl.comparison.spec import RATES, SEEDS, TUNING_SEEDS, contenders_from_table, seeds_from
 
     table = read_toml(path)
     try:
         given = table.pop("contender", None)
-        if not given or not isinstance(given, list):
+        if not given or not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
             raise NbdlError("there is no [[contender]] in it; a comparison needs at least one.")
         contenders = [c for one in given for c in contenders_from_table(one)]
-        budget = table.pop("budget", {"epochs": EPOCHS})
-        seed = int(table.get("seed", 0))
-        tuning, seeds = seeds_from(seed, int(table.pop("tuning_seeds", TUNING_SEEDS)), int(table.pop("seeds", SEEDS)))
+        budget = _budget(table.pop("budget", {"epochs": EPOCHS}))
+        _check(table)
+        seed = table.get("seed", 0)
+        tuning, seeds = seeds_from(seed, table.pop("tuning_seeds", TUNING_SEEDS), table.pop("seeds", SEEDS))
         rates = tuple(float(rate) for rate in table.pop("rates", RATES))
         timeout, goal = table.pop("timeout", None), table.pop("target", "auto")
         about = {"backend": "auto", "seed": seed, **dict.fromkeys(ABOUT[:7]), **table}
-        unknown = [name for name in table if name not in ABOUT]
-        if unknown:
-            known = ", ".join([*ABOUT, "budget", "rates", "seeds", "tuning_seeds", "timeout", "target", "contender"])
-            raise NbdlError(f"{unknown[0]} is not known; expected {known}.")
         if about["demo"] is None and about["dataset"] is None:
             about["demo"] = "digits"
-        if isinstance(budget, str):
-            budget = read_budget(budget)
         tuning = tuning if any(c.tune for c in contenders) else ()
         spec = Spec(tuple(contenders), Budget(**budget), rates, tuning, seeds, timeout, goal, about)
         return build(spec, progress)
     except (TypeError, ValueError) as error:
         raise NbdlError(f"{path}: {error}") from None
+
+
+def _check(table: dict[str, Any]) -> None:
+    """Raises NbdlError for what is not known or of another kind than expected."""
+    for name, value in table.items():
+        if name not in KINDS:
+            raise NbdlError(f"{name} is not known; expected {', '.join([*KINDS, 'budget', 'contender'])}.")
+        kinds, words = KINDS[name]
+        values = value if name == "rates" and isinstance(value, list) else [value]
+        kinds = NUMBER if values is value else kinds
+        if any(isinstance(one, bool) or not isinstance(one, kinds) for one in values):
+            raise NbdlError(f"{name} is {value!r}; expected {words}.")
+        if int in kinds and "seed" in name and value < 0:
+            raise NbdlError(f"{name} is {value}; expected a whole number, at least 0.")
+
+
+def _budget(value: Any) -> dict[str, Any]:
+    from nbdl.comparison.spec import read_budget
+
+    if isinstance(value, dict):
+        value = ",".join(f"{name}={amount}" for name, amount in value.items())
+    return read_budget(str(value))
 
 
 def read_toml(path: str) -> dict[str, Any]:
@@ -157,6 +185,8 @@ def build(spec: "Spec", progress=None) -> Plan:
     for name in ("train", "validation", "test"):
         if not len(getattr(data, name)):
             raise NbdlError(f"{data.name} has no samples for {name}; a comparison needs all three parts.")
+    if experiment.clip is not None and not experiment.clip > 0:
+        raise NbdlError(f"the gradient is to be clipped at {experiment.clip}; expected a number above 0.")
     if problem.classifies and spec.target != "auto" and not 0 < float(spec.target) <= 1:
         raise NbdlError(f"the target is an accuracy of {spec.target:g}; expected a share such as 0.95, at most 1.")
     check_batches(spec.contenders, len(problem.split(spec.seeds[0])[0]))

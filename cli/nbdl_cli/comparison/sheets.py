@@ -11,9 +11,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from nbdl.comparison.verdict import between, score
+from nbdl.comparison.statistics import LEAST_SEEDS, coverage
+from nbdl.comparison.verdict import between, plural, score
 from nbdl_cli.drawing import figures
-from nbdl_cli.drawing.palette import mark
+from nbdl_cli.drawing.palette import letters
 from nbdl_cli.drawing.spark import Sparkline
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ class Sheet:
 
 def sheets(comparison: "Comparison", wide: bool = True) -> list[Sheet]:
     """All tables in the order in which they are read; `wide` has room for quartiles."""
-    found = [results(comparison, wide), clocks(comparison, wide), targets(comparison, wide)]
+    found = [results(comparison, wide), clocks(comparison, wide)]
+    if math.isfinite(comparison.target):
+        found.append(targets(comparison, wide))
     if comparison.pairs:
         found.append(pairs(comparison, wide))
     if comparison.sensitivities:
@@ -92,7 +95,7 @@ def results(comparison: "Comparison", wide: bool) -> Sheet:
     for number, s in enumerate(comparison.summaries):
         rows.append(
             [
-                mark(number),
+                letters(number),
                 s.contender.label,
                 _score(s.score, accuracy, wide),
                 _spread(s.loss, lambda v: f"{v:.4g}", wide),
@@ -100,8 +103,20 @@ def results(comparison: "Comparison", wide: bool) -> Sheet:
             ]
         )
     name = "test %" if accuracy else "test R²"
-    notes = [f"medians of {len(comparison.spec.seeds)} seeds" + (" with quartiles" if wide else "")]
+    seeds = plural(len(comparison.spec.seeds), "seeds")
+    notes = [f"medians of {seeds} with quartiles" if wide else f"medians of {seeds}", *errors(comparison)]
     return Sheet("result", ["", "contender", name, "training loss", "failed"], rows, notes, [comparison.best])
+
+
+def errors(comparison: "Comparison") -> list[str]:
+    """What the runs that ended in an error said, each message once."""
+    found: dict[str, str] = {}
+    for number, contender in enumerate(comparison.spec.contenders):
+        for run in (*comparison.tuning_runs(contender), *comparison.reported_runs(contender)):
+            outcome = comparison.outcomes[run]
+            if outcome.message is not None:
+                found.setdefault(f"error: {outcome.message}", f"{letters(number)}, seed {run.seed}")
+    return [f"{message} ({where})" for message, where in found.items()]
 
 
 def clocks(comparison: "Comparison", wide: bool) -> Sheet:
@@ -111,8 +126,9 @@ def clocks(comparison: "Comparison", wide: bool) -> Sheet:
         star = "*" if s.contended else ""
         rows.append(
             [
-                mark(number),
-                *(f"{getattr(s, clock)[1]:.0f}" for clock in ("epochs", "updates", "examples")),
+                letters(number),
+                passes(s.epochs[1]),
+                *(f"{getattr(s, clock)[1]:.0f}" for clock in ("updates", "examples")),
                 _spread(s.seconds, figures.seconds, wide) + star,
                 figures.seconds(s.compile_seconds) if s.compile_seconds else "–",
             ]
@@ -136,7 +152,7 @@ def targets(comparison: "Comparison", wide: bool) -> Sheet:
 
     rows = []
     for number, one in enumerate(comparison.reaches):
-        row = [mark(number), f"{one.hits}/{one.runs}", seconds(one.median["seconds"]), count(one.median["updates"])]
+        row = [letters(number), f"{one.hits}/{one.runs}", seconds(one.median["seconds"]), count(one.median["updates"])]
         row += [count(one.median["examples"])] if wide else []
         rows.append([*row, seconds(one.expected["seconds"])])
     columns = ["", "hits", "seconds", "updates", *(["examples"] if wide else []), "expected time"]
@@ -156,7 +172,7 @@ def pairs(comparison: "Comparison", wide: bool) -> Sheet:
     others = [n for n in range(len(comparison.summaries)) if n != comparison.best]
     rows = [
         [
-            f"{mark(comparison.best)} – {mark(n)}",
+            f"{letters(comparison.best)} – {letters(n)}",
             score(pair.difference.value, accuracy, signed=True),
             between(pair.difference, accuracy),
             f"{100 * pair.better.value:.0f} %" + (_percents(pair.better) if wide else ""),
@@ -164,7 +180,17 @@ def pairs(comparison: "Comparison", wide: bool) -> Sheet:
         for n, pair in zip(others, comparison.pairs, strict=True)
     ]
     unit = "points" if accuracy else "R²"
+    seeds = len(comparison.spec.seeds)
     notes = ["median of the differences seed by seed, bootstrap intervals of 95 %"]
+    if seeds < LEAST_SEEDS:
+        few = plural(seeds, "seeds")
+        notes.append(
+            f"{few} settle{'s' * (seeds == 1)} nothing: an interval over so few covers {coverage(seeds)} % at most"
+        )
+    elif coverage(seeds) < 95:
+        notes.append(f"an interval over {seeds} seeds covers {coverage(seeds)} % at most")
+    if len(rows) > 1:
+        notes.append("each interval stands for its own pair: where there are many, some miss")
     columns = ["pair", unit, "interval", "better with probability"]
     return Sheet("differences", columns, rows, notes, words=1)
 
@@ -183,7 +209,7 @@ def sensitivity(comparison: "Comparison", wide: bool) -> Sheet:
                 lost[kind] = lost.get(kind, 0) + times
         rows.append(
             [
-                mark(number),
+                letters(number),
                 f"{found.best.rate:g}" + (" at the edge" if found.at_edge else ""),
                 _score(found.best.score, accuracy, wide),
                 f"{found.width:.1f}",
@@ -194,10 +220,14 @@ def sensitivity(comparison: "Comparison", wide: bool) -> Sheet:
         sparks.append([rate.score[1] for rate in found.rates])
     columns = ["", "best rate", "validation" + (" %" if accuracy else " R²"), "decades", "good rates", "failed"]
     notes = [
-        f"tuned on validation by the median of {len(comparison.spec.tuning_seeds)} seeds",
+        f"tuned on validation by the median of {plural(len(comparison.spec.tuning_seeds), 'seeds')}",
         "good: a median score of at least 90 % of the best one's, without a gap; decades: how wide that is",
     ]
     return Sheet("learning rates", columns, rows, notes, words=1, sparks=sparks)
+
+
+def passes(epochs: float) -> str:
+    return f"{epochs:.0f}" if epochs >= 100 or epochs == round(epochs) else f"{epochs:.3g}"
 
 
 def counted(failures: dict[str, int], runs: int) -> str:

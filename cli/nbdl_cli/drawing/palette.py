@@ -28,6 +28,11 @@ def mark(number: int) -> str:
     return MARKS[number % len(MARKS)]
 
 
+def letters(number: int) -> str:
+    """Letters of row `number` of a table: A to Z, then AA, AB and so on."""
+    return (letters(number // len(MARKS) - 1) if number >= len(MARKS) else "") + MARKS[number % len(MARKS)]
+
+
 def style(rgb: Sequence[int]) -> str:
     """Red, green and blue from 0 to 255 as Rich writes them."""
     return f"#{rgb[0]:02x}{rgb[1]:02x}{rgb[2]:02x}"

@@ -25,7 +25,7 @@ class Series:
     """One curve; NaN and None are gaps.
 
     `dots` draws the points without a line between them, `band` tints the space between two curves (low, high), and a
-    `diverged` curve ends in a cross.
+    `diverged` curve ends in a cross; `ending` says in the legend what that means.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Series:
     dots: bool = False
     band: tuple[Any, Any] | None = None
     diverged: bool = False
+    ending: str = "diverged"
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class LinePlot:
     def _entries(self, braille: bool) -> Iterator[Text]:
         for number, one in enumerate(self.series):
             sign = ("⠂⠂" if one.dots else "⠒⠒") if braille else MARKS[number % len(MARKS)]
-            ending = " (diverged)" if one.diverged else ""
+            ending = f" ({one.ending})" if one.diverged else ""
             yield Text(f"{sign} {one.name}{ending}", style=STYLES[number % len(STYLES)])
 
     def _points(self, xs: Any, ys: Any) -> list[tuple[float, float] | None]:

@@ -269,13 +269,13 @@ class LineChart:
     def _describe(self) -> str:
         if self.description:
             return self.description
-        names = ", ".join(s.name + (" (diverged)" if s.diverged else "") for s in self.series)
+        names = ", ".join(s.name + (f" ({s.ending})" if s.diverged else "") for s in self.series)
         return f"{self.y_label or 'values'} against {self.x_label or 'x'}: {names}."
 
     def _entries(self) -> Iterator[tuple[str, str]]:
         for number, one in enumerate(self.series):
             sign = dot(13, 0, number, 3.5) if one.dots else "".join(path([(0, 0), (26, 0)], number))
-            yield sign, one.name + (" (diverged)" if one.diverged else "")
+            yield sign, one.name + (f" ({one.ending})" if one.diverged else "")
 
     def _bands(self, x: Axis, y: Axis) -> Iterator[str]:
         for number, one in enumerate(self.series):

@@ -106,11 +106,16 @@ class SurfaceChart:
                 f'stroke="{CONTOUR}" stroke-width="0.5"/>'
             )
         for k in range(0, LEVELS + 1, 3):
-            yield text(left + 17, y.first - k * height + 4, f"{low + (k / LEVELS) ** 2 * span:.3g}", fill=FAINT)
+            yield text(left + 17, y.first - k * height + 4, _cost(low + (k / LEVELS) ** 2 * span), fill=FAINT)
 
 
 def _mix(share: float) -> list[int]:
     return [round(a + share * (b - a)) for a, b in zip(LOWEST, HIGHEST, strict=True)]
+
+
+def _cost(value: float) -> str:
+    """What fits in the little room beside the key."""
+    return f"{value:.3g}" if value == 0 or abs(value) >= 1e-3 else f"{value:.1e}".replace("e-0", "e-")
 
 
 def _at(axis: Axis, value: float) -> float:
