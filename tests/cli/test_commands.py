@@ -196,7 +196,7 @@ def test_a_disk_that_is_full_when_saving_leaves_the_old_file(tmp_path):
     command = ["train", "digits", "--updates", "3", "--backend", "numpy", "--quiet", "--save", str(path)]
     assert nbdl(*command).returncode == 0
     before = path.read_bytes()
-    full = ["bash", "-c", f'ulimit -f 20; exec "$@" --layers 2000', "full", *NBDL, *command]
+    full = ["bash", "-c", 'ulimit -f 20; exec "$@" --layers 2000', "full", *NBDL, *command]
     done = subprocess.run(full, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stderr
     assert "The old file is untouched" in done.stderr
