@@ -33,7 +33,7 @@ class Diverged(NbdlError):
         self.kind, self.update, self.loss, self.rate = kind, update, loss, rate
         super().__init__(
             f"training diverged ({kind}) at update {update}: the loss was {loss:.3g} with learning rate {rate:.3g}. "
-            "Try a learning rate ten times smaller, or clip the gradient."
+            "Try a learning rate ten times smaller, or clip the gradient: --clip 1 (clip=1.0)."
         )
 
 

@@ -95,7 +95,7 @@ class Run:
         checkpoint = load_checkpoint(self.resume)
         if "reinforcement" not in checkpoint.extra:
             raise NbdlError(f"{self.resume} was not written by `nbdl reinforce --save`, so it cannot be resumed here.")
-        kept = Wishes(**checkpoint.extra["wishes"])
+        kept = Wishes(**checkpoint.extra["reinforcement"]["wishes"])
         free = ("updates", "target", "backend")
         changed = [
             field.name
@@ -207,7 +207,7 @@ class Run:
 
     def _line(self, update: "Update") -> str:
         width = self.out.width
-        parts = [f" update {update.update:>4}", f"return {update.mean_return:8.2f}"]
+        parts = [f" {'update ' if width >= 46 else ''}{update.update:>4}", f"return {update.mean_return:7.2f}"]
         if update.right is not None:
             parts.append(f"right {figures.percent(update.right):>7}")
         if width >= 60:
@@ -224,8 +224,8 @@ class Run:
         from nbdl.checkpoint import save_checkpoint
 
         assert self.save
-        extra = {"wishes": asdict(self.wishes), "reinforcement": {**self.learning.record, "policy": self.layers}}
-        save_checkpoint(self.save, self.learning.training, extra)
+        about = {**self.learning.record, "policy": self.layers, "wishes": asdict(self.wishes)}
+        save_checkpoint(self.save, self.learning.training, {"reinforcement": about})
 
     def _stop_for_interrupt(self) -> None:
         done = f"after {self.learning.training.updates} updates"

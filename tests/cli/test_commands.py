@@ -74,6 +74,8 @@ except SystemExit as end:
         "train",
         "compare-optimizers",
         "predict",
+        "generate",
+        "forecast",
         "import",
         "models",
         "explain",
