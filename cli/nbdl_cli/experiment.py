@@ -177,7 +177,7 @@ def plan(wishes: Wishes, progress=None) -> Experiment:
 
         works, reason = available()
         if not works:
-            raise NbdlError(f"backend cuda cannot be used: {reason} Leave --backend out to use the processor.")
+            raise NbdlError(f"backend cuda cannot be used: {reason}. Leave --backend out to use the processor.")
 
     name = wishes.optimizer or demo.optimizer
     settings = dict(demo.settings) if name == demo.optimizer else {}

@@ -226,7 +226,8 @@ class Run:
             from nbdl_cli.console import emit_json
 
             emit_json({**self._document(None), "diverged": {"kind": error.kind, "update": error.update}})
-        self.err.print(f"[bold red]diverged[/] {error}", soft_wrap=True)
+        words = str(error).removeprefix("training diverged")
+        self.err.print(f"[bold red]training diverged[/]{words}", soft_wrap=True)
         raise click.exceptions.Exit(3)
 
     def _document(self, result) -> dict[str, Any]:

@@ -234,7 +234,10 @@ def _check_arrays(path: Path, part: Split, task: str | None) -> Split:
     if task == "regression" or (task is None and targets.dtype.kind == "f"):
         return Split(inputs, targets.reshape(len(targets), -1).astype(np.float32))
     if targets.size != len(targets) or (targets != np.floor(targets)).any() or targets.min() < 0:
-        raise NbdlError(f"{path}: class labels must be whole numbers from 0 on, one for each sample.")
+        raise NbdlError(
+            f"{path}: class labels must be whole numbers from 0 on, one for each sample; these are "
+            f"{targets.shape} from {targets.min()} to {targets.max()}."
+        )
     return Split(inputs, targets.reshape(-1).astype(np.int64))
 
 
