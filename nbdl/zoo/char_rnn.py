@@ -10,10 +10,10 @@ DEMO = Demo(
     dataset="number-names",
     layers="lstm:256",
     optimizer="adam",
-    settings={"learning_rate": 0.006},
+    settings={"learning_rate": 0.008},
     batch=16,
     schedule="cosine",
-    epochs=15,
+    epochs=10,
     clip=1.0,
     options={"steps": 128},  # lines have about 70 characters: most are seen as a whole
 )
