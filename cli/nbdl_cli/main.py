@@ -17,6 +17,8 @@ COMMANDS = {
     "find-lr": "Which learning rate? Sweep it and see.",
     "landscape": "The cost as a landscape, and the paths down it.",
     "predict": "What a saved network says about new examples.",
+    "generate": "Let a network that learnt from a text write more of it.",
+    "forecast": "How does a series of your own go on?",
     "inspect": "Look into a network: filters, maps, pooling, windows.",
     "import": "Weights of a PyTorch network, from safetensors.",
     "reinforce": "A policy that learns by trial: a maze, a pole on a cart.",

@@ -143,20 +143,7 @@ def _weights_cpu(dw, db, x, dz, blend):
     for part in prange(rows * columns):
         i0, i1 = piece(part // columns, rows, inputs, 16)
         j0, j1 = piece(part % columns, columns, units, GRAIN)
-        if batch == 1:  # an outer product: bound by memory, so walk it row after row
-            error = dz[0, j0:j1]
-            for i in range(i0, i1):
-                row, factor = dw[i, j0:j1], scale * x[0, i]
-                if factor == 0 and keep == 1:  # an input of 0 moves no weight: most pixels of a digit are 0
-                    continue
-                if keep == 0:
-                    for j in range(row.size):
-                        row[j] = factor * error[j]
-                else:
-                    for j in range(row.size):
-                        row[j] = keep * row[j] + factor * error[j]
-        else:
-            multiply(dw[i0:i1, j0:j1], x.T[i0:i1], dz[:, j0:j1], scale, keep)
+        multiply(dw[i0:i1, j0:j1], x.T[i0:i1], dz[:, j0:j1], scale, keep)
         if i0 == 0:
             bias = db[j0:j1]
             for j in range(bias.size):
