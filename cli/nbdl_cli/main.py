@@ -16,6 +16,7 @@ COMMANDS = {
     "compare-optimizers": "Methods and optimizers side by side, tuned alike.",
     "find-lr": "Which learning rate? Sweep it and see.",
     "landscape": "The cost as a landscape, and the paths down it.",
+    "gradient-flow": "How far back in time gradients reach; clipping.",
     "predict": "What a saved network says about new examples.",
     "generate": "Let a network that learnt from a text write more of it.",
     "forecast": "How does a series of your own go on?",
