@@ -281,6 +281,10 @@ class Program:
             asked = asked or bool(names)
             views.append(v)
             x, dx = v.y, v.dy if asked else None
+        layers = [place.layer for place in self.model.places]
+        for i in range(1, len(layers)):
+            if layers[i - 1].rectifies and layers[i].differentiates_relu:
+                views[i - 1].dy_is_dz = views[i].from_relu = True
         if training and views[-1].dy is None:
             raise NbdlError("there is nothing to train: no layer of this network has parameters.")
         return views

@@ -12,6 +12,7 @@ from nbdl.files import write_atomically
 from nbdl_benchmarks.cores import ALL
 
 PEERS = ("torch", "torch-by-hand", "jax", "jax-scan", "sklearn")
+CONVOLUTIONS = ("forward", "dX", "dW")
 NETS = ("mlp", "xor", "lenet", "cifar", "simplernn", "lstm", "gru")
 
 
@@ -122,12 +123,16 @@ def kernels(threads: int, rounds: int, json_file: str | None) -> None:
 @_threads
 @_rounds
 @_json
-def convolutions(threads: int, rounds: int, json_file: str | None) -> None:
+@click.option(
+    "--kernel", "kernels", type=click.Choice(CONVOLUTIONS), multiple=True, help="Only this one; may be repeated."
+)
+def convolutions(threads: int, rounds: int, json_file: str | None, kernels: tuple[str, ...]) -> None:
     """Forward, dX and dW of twenty convolutions."""
     from nbdl_benchmarks.convolutions import run
 
     console = Console(highlight=False)
-    _keep(run(_installed(console, "torch", "torch"), threads, rounds, console), json_file)
+    torch = _installed(console, "torch", "torch")
+    _keep(run(torch, threads, rounds, console, kernels or CONVOLUTIONS), json_file)
 
 
 @group.command()

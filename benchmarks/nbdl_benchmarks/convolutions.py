@@ -68,8 +68,15 @@ WARM_UP = 10
 TOLERANCE = 1e-4  # of the result
 
 
-def run(torch: bool, threads: int, rounds: int, console: Console, shapes: Sequence[Shape] = SHAPES) -> dict[str, Any]:
-    """Time every kernel of every shape, draw one table, and return all numbers as plain data."""
+def run(
+    torch: bool,
+    threads: int,
+    rounds: int,
+    console: Console,
+    kernels: Sequence[str] = KERNELS,
+    shapes: Sequence[Shape] = SHAPES,
+) -> dict[str, Any]:
+    """Time these kernels of every shape, draw one table, and return all numbers as plain data."""
     document: dict[str, Any] = {
         "schema": "nbdl.benchmark.convolutions/1",
         "environment": environment(threads),
@@ -81,14 +88,14 @@ def run(torch: bool, threads: int, rounds: int, console: Console, shapes: Sequen
         title_justify="left",
     )
     table.add_column("batch × channels→filters, kernel/stride on size")
-    for kernel in KERNELS:
+    for kernel in kernels:
         table.add_column(kernel, justify="right")
-    ratios: dict[str, list[float]] = {kernel: [] for kernel in KERNELS}
+    ratios: dict[str, list[float]] = {kernel: [] for kernel in kernels}
     busy: list[float] = []
     builders = ["build_nbdl", *(["build_torch", "build_torch_channels_last"] if torch else [])]
     for shape in shapes:
         cells = []
-        for kernel in KERNELS:
+        for kernel in kernels:
             peaks: list[float] = []
             comparison = compare(
                 [(f"nbdl_benchmarks.peers.convolutions:{builder}", (list(shape), kernel)) for builder in builders],
@@ -110,7 +117,7 @@ def run(torch: bool, threads: int, rounds: int, console: Console, shapes: Sequen
             document["kernels"].append(
                 {"shape": shape._asdict(), "kernel": kernel, "flops": shape.flops, "peaks": peaks, **asdict(comparison)}
             )
-        console.print(f"{shape}: " + " | ".join(f"{k} {c}" for k, c in zip(KERNELS, cells, strict=True)))
+        console.print(f"{shape}: " + " | ".join(f"{k} {c}" for k, c in zip(kernels, cells, strict=True)))
         table.add_row(str(shape), *cells)
     console.print(table)
     for kernel, found in ratios.items():

@@ -21,8 +21,9 @@ from numba.extending import register_jitable
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, RELU, _forward_reference, activate
 from nbdl.kernels.blocks import a_thread_each, block_sum, threads_for
-from nbdl.kernels.matmul import dot_at, multiply_at
+from nbdl.kernels.matmul import dot_at
 from nbdl.kernels.pairs import merge_rows
+from nbdl.kernels.runs import add_rows, blocks_of, correlate_runs, multiply_runs, panel_rows, panels_size
 from nbdl.kernels.tile import (
     DEPTH,
     SIMD,
@@ -39,10 +40,22 @@ from nbdl.kernels.tile import (
     stack_wide_panel,
     vector_lanes,
 )
-from nbdl.kernels.windows import FEW, correlate, crowded, fill_table, gather_pixels, layout, roomy, stage_channel
+from nbdl.kernels.windows import (
+    FEW,
+    correlate,
+    crowded,
+    fill_pixels,
+    fill_table,
+    gather_pixels,
+    layout,
+    layout_plain,
+    roomy,
+    stage_channel,
+)
 
 PARTS = 8  # at most so many groups of samples have weight gradients of their own, which are then added up
 TURNED = 64  # rows of the weights that a thread transposes at a time
+TURNING = 64  # pixels of all samples from which on it pays to turn the weights
 BEHIND = 64  # numbers behind a staged sample that the tile may read, though it uses none
 PART_SIZE = 1 << 18  # numbers that all of them may take together
 
@@ -65,7 +78,7 @@ def _groups(w, groups):
         yield slice(g * f, g * f + f), slice(g * c, g * c + c)
 
 
-def _reference(y, x, w, b, stage, spec, activation):
+def _reference(y, x, w, b, stage, turned, spec, activation):
     z = np.zeros_like(y)
     for tap, border, cells in _taps(x, y, w, spec):
         seen = np.pad(x, border)[cells]
@@ -88,7 +101,7 @@ def _finish(row, start, stop, bias, activation):
     for p in range(piece.size):
         piece[p] += bias
     if activation != LINEAR:
-        activate(piece, piece, activation)
+        activate(piece, activation)
 
 
 @register_jitable
@@ -101,19 +114,49 @@ def cuts(samples, pixels, maps, workers):
     return slices, max(1, min((wanted + slices - 1) // slices, maps // 14))
 
 
-def _tiled(y, x, w, b, stage, spec, activation):
+@register_jitable
+def by_filters(samples, filters, pixels, width, step, like):
+    """Whether vectors had better run along the filters than along lines of that width.
+
+    There must be enough of both to be worth turning the weights, and lines of whole tiles save turning the results.
+    """
+    tile = VECTORS * vector_lanes(like)
+    worth = 2 * filters > vector_lanes(like) and samples * pixels >= TURNING
+    return worth and (step == 2 or (step == 1 and (filters > tile or width % tile > 0)))
+
+
+def _tiled(y, x, w, b, stage, turned, spec, activation):
     samples, channels, filters, groups = x.shape[0], w.shape[1], y.shape[1] // spec[9], spec[9]
-    pixels, like = y.shape[2] * y.shape[3] * y.shape[4], y.dtype.type(1)
-    staged, channel, plane, row, columns = layout(y, x, w, spec)
-    place, fronts = (channel, plane, row, columns), (spec[3], spec[4], spec[5])
+    pixels, like, size = y.shape[2] * y.shape[3] * y.shape[4], y.dtype.type(1), (y.shape[2], y.shape[3], y.shape[4])
+    runs, lanes = by_filters(samples, filters, pixels, y.shape[4], spec[2], like), vector_lanes(like)
+    staged, channel, plane, row, columns = layout_plain(y, x, w, spec) if runs else layout(y, x, w, spec)
+    place, fronts, step = (channel, plane, row, columns), (spec[3], spec[4], spec[5]), 1 if runs else spec[2]
+    taps, hop, pitch = (
+        (w.shape[2], w.shape[3], w.shape[4]),
+        (spec[6], spec[7], spec[8]),
+        (spec[0] * plane, spec[1] * row),
+    )
     whole, bordered, maps = channels * channel, stage.reshape(stage.size), y.reshape(samples, y.shape[1], pixels)
+    rows, width, all_blocks = channels * taps[0] * taps[1] * taps[2], VECTORS * lanes, blocks_of(size)[2]
     workers, (slices, blocks) = threads(), cuts(samples * groups, pixels, filters, threads())
+    if runs:
+        slices, blocks = min(slices, all_blocks), 1
+        panels, turns = (filters + width - 1) // width, (rows + TURNED - 1) // TURNED
+        for part in prange(groups * panels * turns):
+            g, f, r = part // (panels * turns), part // turns % panels * width, part % turns * TURNED
+            target = (
+                turned.ctypes.data + (g * panels_size(rows, filters, lanes) + f * panel_rows(rows, lanes)) * y.itemsize
+            )
+            source = w[g * filters + f].ctypes.data + r * y.itemsize
+            pack_panel_transposed(
+                target + r * width * y.itemsize, source, rows, min(TURNED, rows - r), min(width, filters - f), like
+            )
     ahead = slices * blocks > 1  # few samples: all threads stage them first
     if staged and ahead:
         for part in prange(samples * x.shape[1]):
             room = bordered[part * channel : (part + 1) * channel]
             room[:] = 0
-            stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, spec[2])
+            stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, step)
     # With many samples a thread stages one after the other in the same room, which stays in its core's cache.
     each = samples * groups * slices * blocks
     tasks = each if ahead else min(workers, each)
@@ -126,19 +169,30 @@ def _tiled(y, x, w, b, stage, spec, activation):
             room = bordered[(ng if ahead else task) * whole :] if staged else bordered
             if staged and not ahead:
                 for c in range(channels):
-                    stage_channel(room[c * channel : (c + 1) * channel], x[n, g * channels + c], fronts, place, spec[2])
+                    stage_channel(room[c * channel : (c + 1) * channel], x[n, g * channels + c], fronts, place, step)
             source = room.ctypes.data if staged else x[n, g * channels].ctypes.data
             f0, f1 = g * filters + filters * block // blocks, g * filters + filters * (block + 1) // blocks
-            start, stop = correlate(
-                maps[n, f0].ctypes.data, pixels, source, w[f0].ctypes.data, f1 - f0, channels,
-                (w.shape[2], w.shape[3], w.shape[4]), False, (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2],
-                (y.shape[2], y.shape[3], y.shape[4]), (spec[0] * plane, spec[1] * row), s, slices, staged, like,
-            )  # fmt: skip
-            for f in range(f0, f1):
-                _finish(maps[n, f], start, stop, b[f] if b.size > 0 else y.dtype.type(0), activation)
+            bias = y.dtype.type(0)
+            if runs:
+                weights = turned.ctypes.data + g * panels_size(rows, filters, lanes) * y.itemsize
+                start, stop = correlate_runs(
+                    maps[n, f0].ctypes.data, pixels, source, weights, b[f0:].ctypes.data if b.size > 0 else 0,
+                    1 if activation == RELU else 0, filters, channels, taps, (0, 0, 0), hop, place, spec[2], size, pitch,
+                    all_blocks * s // slices, all_blocks * (s + 1) // slices, like,
+                )  # fmt: skip
+            else:
+                start, stop = correlate(
+                    maps[n, f0].ctypes.data, pixels, source, w[f0].ctypes.data, f1 - f0, channels, taps, False, (0, 0, 0),
+                    hop, place, spec[2], size, pitch, s, slices, staged, like,
+                )  # fmt: skip
+            if not runs or (activation != LINEAR and activation != RELU):
+                for f in range(f0, f1):
+                    if b.size > 0 and not runs:
+                        bias = b[f]
+                    _finish(maps[n, f], start, stop, bias, activation)
 
 
-def _plain(y, x, w, b, stage, spec, activation):
+def _plain(y, x, w, b, stage, turned, spec, activation):
     channels, filters = w.shape[1], w.shape[0] // spec[9]
     for part in prange(y.shape[0] * y.shape[1]):
         n, f = part // y.shape[1], part % y.shape[1]
@@ -167,7 +221,7 @@ def _window_sum(x, w, first, z, line, column, spec):
     return total
 
 
-def _cuda(y, x, w, b, stage, spec, activation):
+def _cuda(y, x, w, b, stage, turned, spec, activation):
     e = cuda.grid(1)
     if e < y.size:
         column, line = e % y.shape[4], e // y.shape[4] % y.shape[3]
@@ -179,7 +233,7 @@ def _cuda(y, x, w, b, stage, spec, activation):
         value[0] = _window_sum(x[n], w[f], first, z, line, column, spec)
         if b.size > 0:
             value[0] += b[f]
-        activate(value, value, activation)
+        activate(value, activation)
         y[n, f, z, line, column] = value[0]
 
 
@@ -221,7 +275,8 @@ def layout_transposed(y, x, w, spec):
     low_x, width = _lowest(2, w, spec), (y.shape[4] + spec[2] - 1) // spec[2] + (spec[2] - 1 + spec[5]) // spec[2]
     depth, height, width = depth - low, height - low_y, width - low_x
     there = x.shape[2] * x.shape[3] * x.shape[4]
-    bare = low == low_y == low_x == 0 and not (x.shape[1] > FEW and crowded(there))
+    again = w.shape[2] * w.shape[3] * w.shape[4] > 1 and x.shape[1] > FEW
+    bare = low == low_y == low_x == 0 and not (again and crowded(there))
     if bare and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
         return False, x.shape[2] * x.shape[3] * x.shape[4], x.shape[3] * x.shape[4], x.shape[4]
     return True, roomy(depth * height * width), height * width, width
@@ -433,7 +488,7 @@ def _transposed_cuda(y, x, w, b, stage, turned, spread, spec, activation):
         value[0] = _cell_sum(x[n], w, c, z, line, column, spec)
         if b.size > 0:
             value[0] += b[c]
-            activate(value, value, activation)
+            activate(value, activation)
         y[n, c, z, line, column] = value[0]
 
 
@@ -461,74 +516,43 @@ def _weights_reference(dw, db, x, dz, stage, partial, spec, blend):
 def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
     scale, keep = blend[0], blend[1]
     samples, groups, channels, filters = x.shape[0], spec[9], dw.shape[1], dw.shape[0] // spec[9]
-    pixels, like = dz.shape[2] * dz.shape[3] * dz.shape[4], dw.dtype.type(1)
-    size, lanes, width = element_bytes(like), vector_lanes(like), VECTORS * vector_lanes(like)
-    staged, channel, plane, row, columns = layout(dz, x, dw, spec)
-    place, fronts = (channel, plane, row, columns), (spec[3], spec[4], spec[5])
-    taps = (dw.shape[2], dw.shape[3], dw.shape[4])
-    rows, maps = channels * taps[0] * taps[1] * taps[2], dz.reshape(samples, dz.shape[1], pixels)
-    # The row behind the last tap is all ones: its products are the sums over dz, the gradient of the bias.
-    count = partial.shape[0]
-    pieces = max(1, min((threads() + count * groups - 1) // (count * groups), rows // 28))
+    like, size, width = dw.dtype.type(1), element_bytes(dw.dtype.type(1)), VECTORS * vector_lanes(dw.dtype.type(1))
     # With vectors along the filters few filters leave lanes idle; then vectors along the pixels do better.
-    slim = 2 * filters <= lanes
-    together = not slim and filters <= 8 * width  # all errors are turned at once
-    wide = (DEPTH * (WIDE_PANEL + 1) // min(rows + 1, DEPTH) - 1 if slim else WIDE_PANEL) * lanes
-    wide = min(wide, (pixels + lanes - 1) // lanes * lanes)
-    pitch = (wide // lanes | 1) * lanes  # rows an odd number of cache lines apart do not drive each other out
+    slim = 2 * filters <= vector_lanes(like)
+    staged, channel, plane, row, columns = layout(dz, x, dw, spec) if slim else layout_plain(dz, x, dw, spec)
+    place, fronts, step = (channel, plane, row, columns), (spec[3], spec[4], spec[5]), spec[2] if slim else 1
+    rows, count = channels * dw.shape[2] * dw.shape[3] * dw.shape[4], partial.shape[0]
+    pieces = max(1, min((threads() + count * groups - 1) // (count * groups), rows // 28))
     whole, bordered = channels * channel, stage.reshape(stage.size)
     if staged and pieces > 1:
         for part in prange(samples * x.shape[1]):
             room = bordered[part * channel : (part + 1) * channel]
             room[:] = 0
-            stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, spec[2])
+            stage_channel(room, x[part // x.shape[1], part % x.shape[1]], fronts, place, step)
+    # Small pictures are summed several at a time: the sums then travel less often.
+    pixels = dz.shape[2] * dz.shape[3] * dz.shape[4]
+    several = 1 if slim else max(1, min(samples // count, DEPTH // pixels))
     for task in prange(count * groups * pieces):
         part, g, cut = task // (groups * pieces), task // pieces % groups, task % pieces
-        sums = partial[part, g * filters * (rows + 1) :].ctypes.data
-        windows, errors, table = stack_wide_panel(like), stack_wide_panel(like), stack_integers()
-        k0, k1 = (rows + 1) * cut // pieces, (rows + 1) * (cut + 1) // pieces
-        first = samples * part // count
+        sums = partial[part, g * filters * (rows + 1) :]
+        first, last = samples * part // count, samples * (part + 1) // count
         if staged and pieces == 1:
-            bordered[task * whole : (task + 1) * whole] = 0
-        for n in range(first, samples * (part + 1) // count):
-            room = bordered[(task if pieces == 1 else n * groups + g) * whole :] if staged else bordered
+            bordered[task * several * whole : (task + 1) * several * whole] = 0
+        for n in range(first, last, several):
+            here, room = min(several, last - n), bordered
+            if staged:
+                room = bordered[(task * several if pieces == 1 else n * groups + g) * whole :]
             if staged and pieces == 1:
-                for c in range(channels):
-                    stage_channel(room[c * channel : (c + 1) * channel], x[n, g * channels + c], fronts, place, spec[2])
+                for i in range(here * channels):
+                    cell = x[n + i // channels, g * channels + i % channels]
+                    stage_channel(room[i * channel : (i + 1) * channel], cell, fronts, place, step)
             source = room.ctypes.data if staged else x[n, g * channels].ctypes.data
-            for p in range(0, pixels, wide):
-                here = min(wide, pixels - p)
-                if together:
-                    for f in range(0, filters, width):
-                        errors_at, across = maps[n, g * filters + f].ctypes.data + p * size, min(width, filters - f)
-                        pack_panel_transposed(errors + f * wide * size, errors_at, pixels, here, across, like)
-                for k in range(k0, k1, DEPTH):
-                    height = min(DEPTH, k1 - k)
-                    real = min(height, rows - k)
-                    fill_table(table, k, real, taps, 0, (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2])
-                    gather_pixels(
-                        windows, pitch, source, p, here, dz.shape[3], dz.shape[4], spec[0] * plane, spec[1] * row,
-                        table, real, like,
-                    )  # fmt: skip
-                    if real < height:
-                        for i in range(here):
-                            put_number(windows, real * pitch + i, like)
-                    keeps = like * 0 if n == first and p == 0 else like
-                    if slim:
-                        errors_at = maps[n, g * filters].ctypes.data + p * size
-                        dot_at(
-                            sums + k * size, rows + 1, errors_at, pixels, windows, pitch, filters, height, here, like, keeps
-                        )  # fmt: skip
-                        continue
-                    for f in range(0, filters, width):
-                        across, turned = min(width, filters - f), f * wide if together else 0
-                        if not together:
-                            errors_at = maps[n, g * filters + f].ctypes.data + p * size
-                            pack_panel_transposed(errors, errors_at, pixels, here, across, like)
-                        multiply_at(
-                            sums + (k * filters + f) * size, filters, windows, pitch, 1, errors + turned * size, width,
-                            height, across, here, like, keeps,
-                        )  # fmt: skip
+            errors = dz[n : n + here, g * filters : (g + 1) * filters]
+            if slim:
+                _add_by_pixels(sums, errors, source, dw, spec, place, n > first, cut, pieces)
+            else:
+                apart = x[0].size if not staged else whole if pieces == 1 else whole * groups
+                _add_by_filters(sums, errors, source, apart, dw, spec, place, n > first, cut, pieces)
     if slim:
         for part in range(count):
             source, target = partial[part].ctypes.data, dw.ctypes.data
@@ -551,6 +575,95 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
         for part in range(count):
             total += partial[part, at]
         db[f] = scale * total + (keep * db[f] if keep != 0 else keep)
+
+
+@register_jitable
+def _add_by_filters(sums, errors, source, apart, dw, spec, place, more, cut, pieces):
+    """Add some samples' part to the sums of piece `cut` of `pieces` of the taps, or let them begin with it.
+
+    One sample, or as many as have DEPTH pixels together, `apart` elements from one to the next.
+    Shape: sums (channels x taps + 1, filters), the last row those of the bias; errors (n, filters, depth, height, width).
+    """
+    samples, filters, like = errors.shape[0], errors.shape[1], sums.dtype.type(1)
+    pixels, kernel = errors.shape[2] * errors.shape[3] * errors.shape[4], dw.shape[4]
+    size, width = element_bytes(like), VECTORS * vector_lanes(like)
+    # Neighbours in a filter's row are read as one run if they stand close enough, else each by itself.
+    run, hop = (kernel, spec[8]) if spec[8] <= 2 else (1, 1)
+    each = kernel // run
+    lines = dw.shape[1] * dw.shape[2] * dw.shape[3] * each
+    panel, table, starts = stack_wide_panel(like), stack_integers(), stack_integers()
+    chunks = (pixels + DEPTH - 1) // DEPTH
+    l0, l1 = lines * cut // pieces, lines * (cut + 1) // pieces
+    for chunk in range(chunks):
+        p = pixels * chunk // chunks
+        depth, keep = pixels * (chunk + 1) // chunks - p, 1 if more or chunk > 0 else 0
+        for n in range(samples):
+            fill_pixels(
+                table + n * depth * 8, n * apart, p, depth, errors.shape[3], errors.shape[4], spec[0] * place[1],
+                spec[1] * place[2], spec[2],
+            )  # fmt: skip
+        for line in range(l0, l1, DEPTH):
+            count = min(DEPTH, l1 - line)
+            fill_table(
+                starts,
+                line,
+                count,
+                (dw.shape[2], dw.shape[3], each),
+                0,
+                (0, 0, 0),
+                (spec[6], spec[7], spec[8]),
+                place,
+                1,
+            )
+            for f in range(0, filters, width):
+                across = min(width, filters - f)
+                for n in range(samples):
+                    at = errors[n, f].ctypes.data + p * size
+                    pack_panel_transposed(panel + n * depth * width * size, at, pixels, depth, across, like)
+                target = sums.ctypes.data + (line * run * filters + f) * size
+                multiply_runs(
+                    target, filters, source, starts, count, run, hop, table, samples * depth, panel, across, keep, like
+                )  # fmt: skip
+                if line + count == lines:
+                    row = sums[lines * run * filters + f :][:across]
+                    if keep == 0:
+                        row[:] = 0
+                    add_rows(row.ctypes.data, panel, width, samples * depth, across, like)
+
+
+@register_jitable
+def _add_by_pixels(sums, errors, source, dw, spec, place, more, cut, pieces):
+    """The same for one sample with vectors along the pixels, from windows gathered into a panel.
+
+    Shape: sums (filters, channels x taps + 1).
+    """
+    filters, pixels, like = errors.shape[1], errors[0, 0].size, sums.dtype.type(1)
+    size, lanes, taps = element_bytes(like), vector_lanes(like), (dw.shape[2], dw.shape[3], dw.shape[4])
+    rows = dw.shape[1] * taps[0] * taps[1] * taps[2]
+    # The row behind the last tap is all ones: its products are the sums over dz, the gradient of the bias.
+    k0, k1 = (rows + 1) * cut // pieces, (rows + 1) * (cut + 1) // pieces
+    wide = (DEPTH * (WIDE_PANEL + 1) // min(rows + 1, DEPTH) - 1) * lanes
+    wide = min(wide, (pixels + lanes - 1) // lanes * lanes)
+    pitch = (wide // lanes | 1) * lanes  # rows an odd number of cache lines apart do not drive each other out
+    windows, table = stack_wide_panel(like), stack_integers()
+    for p in range(0, pixels, wide):
+        here = min(wide, pixels - p)
+        for k in range(k0, k1, DEPTH):
+            height = min(DEPTH, k1 - k)
+            real = min(height, rows - k)
+            fill_table(table, k, real, taps, 0, (0, 0, 0), (spec[6], spec[7], spec[8]), place, spec[2])
+            gather_pixels(
+                windows, pitch, source, p, here, errors.shape[3], errors.shape[4], spec[0] * place[1],
+                spec[1] * place[2], table, real, like,
+            )  # fmt: skip
+            if real < height:
+                for i in range(here):
+                    put_number(windows, real * pitch + i, like)
+            keep = like if more or p > 0 else like * 0
+            dot_at(
+                sums.ctypes.data + k * size, rows + 1, errors.ctypes.data + p * size, pixels, windows, pitch, filters,
+                height, here, like, keep,
+            )  # fmt: skip
 
 
 def _weights_plain(dw, db, x, dz, stage, partial, spec, blend):
@@ -664,6 +777,15 @@ def rooms(y, x, w, spec) -> dict[str, int]:
     }
 
 
+def turned_size(w, groups) -> int:
+    """Numbers that the weights take when they are turned: panels of both kernels, or the reverse's matrix."""
+    filters, channels, taps = w.shape[0] // groups, w.shape[1], w.shape[2] * w.shape[3] * w.shape[4]
+    most = 16  # lanes of the widest vector: the last panel may be half empty, and the last square of each too
+    sides = (filters, channels * taps), (channels, filters * taps)
+    panels = [-(-across // (VECTORS * most)) * VECTORS * most * -(-rows // most) * most for across, rows in sides]
+    return groups * max(panels)
+
+
 def partial_size(w) -> int:
     """Numbers of one group of samples' weight and bias gradients."""
     return w.shape[0] * (w.shape[1] * w.shape[2] * w.shape[3] * w.shape[4] + 1)
@@ -683,6 +805,10 @@ def _arrays(random, dtype):
         (2, 2, 3, (1, 1, 70), (1, 1, 5), (1, 1, 4, 0, 0, 4, 1, 1, 2, 1)),
         (3, 5, 2, (1, 7, 7), (1, 1, 1), (1, 2, 2, 0, 0, 0, 1, 1, 1, 1)),
         (9, 3, 2, (1, 5, 3), (1, 2, 2), (1, 1, 1, 0, 0, 0, 1, 1, 1, 1)),
+        (2, 40, 35, (1, 9, 9), (1, 3, 3), (1, 2, 2, 0, 1, 1, 1, 1, 1, 1)),
+        (2, 4, 34, (2, 3, 10), (2, 1, 3), (1, 2, 1, 0, 0, 2, 1, 1, 2, 2)),
+        (2, 1, 18, (1, 1, 700), (1, 1, 19), (1, 1, 2, 0, 0, 9, 1, 1, 1, 1)),
+        (9, 12, 48, (1, 7, 7), (1, 1, 1), (1, 1, 1, 0, 0, 0, 1, 1, 1, 1)),
     ]:
         out = [(size[i] + 2 * spec[3 + i] - (kernel[i] - 1) * spec[6 + i] - 1) // spec[i] + 1 for i in range(3)]
         shapes = (n, c, *size), (f, c // spec[9], *kernel), (n, f, *out)
@@ -698,8 +824,9 @@ def _cases(random, dtype):
     for kind in (LINEAR, RELU, KINDS["tanh"]):
         for x, w, y, spec in _arrays(random, dtype):
             stage = _room((len(x), rooms(y, x, w, spec)["stage"]), dtype)
+            turned = _room(turned_size(w, spec[9]), dtype)
             b = random.standard_normal(len(w) if kind != LINEAR else 0).astype(dtype)
-            yield np.empty_like(y), x, w, b, stage, spec, kind
+            yield np.empty_like(y), x, w, b, stage, turned, spec, kind
 
 
 def _transposed_cases(random, dtype):
@@ -709,7 +836,8 @@ def _transposed_cases(random, dtype):
             stage, spread = (_room((len(x), sizes[name]), dtype) for name in ("stage_back", "spread"))
             b = random.standard_normal(x.shape[1] if bias else 0).astype(dtype)
             kind = RELU if bias else LINEAR
-            yield np.empty_like(x), y, w, b, stage, _room(w.size, dtype), spread, spec, kind
+            turned = _room(turned_size(w, spec[9]), dtype)
+            yield np.empty_like(x), y, w, b, stage, turned, spread, spec, kind
 
 
 def _weights_cases(random, dtype):
@@ -725,7 +853,7 @@ convolve = Kernel(
     _plain if SIMD == "plain" else _tiled,
     _cuda,
     grid=a_thread_each,
-    flops=lambda y, x, w, b, stage, spec, activation: y.size * (2 * w[0].size + 1 + _FLOPS[activation]),
+    flops=lambda y, x, w, b, stage, turned, spec, activation: y.size * (2 * w[0].size + 1 + _FLOPS[activation]),
     cases=_cases,
 )
 convolve_transposed = Kernel(

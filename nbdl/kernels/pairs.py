@@ -1,4 +1,4 @@
-"""Rows taken two numbers at a time: split into evens and odds, merged again, and pooled two by two.
+"""Rows copied, and taken two numbers at a time: split into evens and odds, merged again, and pooled two by two.
 
 LLVM's own vectoriser starts at a whole vector of results, and the maps of small pictures have rows of seven or fourteen.
 Here the last vector of a row is masked instead. Rows are addresses, and so far apart as the argument before says.
@@ -19,6 +19,38 @@ def _orders(e: _Emitter):
         ir.Constant(kind, [first + lane // 2 + lane % 2 * e.lanes for lane in range(e.lanes)]) for first in (0, half)
     ]
     return split, merged
+
+
+@intrinsic
+def copy_rows(typingctx, target, target_row, source, source_row, rows, columns, like):
+    """target[i, j] = source[i, j]."""
+    element = _element(like)
+    signature = types.void(*([types.intp] * 6), element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        target, target_row, source, source_row, rows, columns, _ = arguments
+        target, source = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (target, source))
+        whole = builder.sub(columns, builder.srem(columns, e.index(e.lanes)))
+        mask = e.mask(builder.sub(columns, whole), 0)
+
+        def row(i, _):
+            ours, theirs = e.at(target, builder.mul(target_row, i)), e.at(source, builder.mul(source_row, i))
+
+            def vector(j, _):
+                pointer = builder.bitcast(e.at(ours, j), e.vector.as_pointer())
+                builder.store(e.load(e.at(theirs, j)), pointer).align = e.bits // 8
+                return []
+
+            e.loop(e.index(0), whole, e.lanes, [], vector)
+            with builder.if_then(builder.icmp_signed("<", whole, columns)):
+                e.store(e.load(e.at(theirs, whole), mask), e.at(ours, whole), mask)
+            return []
+
+        e.loop(e.index(0), rows, 1, [], row)
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
 @intrinsic
@@ -143,16 +175,20 @@ def largest_of_squares(typingctx, y, y_row, x, x_row, rows, columns, like):
 
 
 @intrinsic
-def give_to_largest(typingctx, dx, x, x_row, dy, y, y_row, rows, columns, like):
-    """dx of the first cell of each square two by two that equals its y takes dy, the three others 0."""
+def give_to_largest(typingctx, dx, x, x_row, dy, y, y_row, rows, columns, rectified, like):
+    """dx of the first cell of each square two by two that equals its y takes dy, the three others 0.
+
+    With `rectified` 1 none takes any where y is not above 0.
+    """
     element = _element(like)
-    signature = types.void(*([types.intp] * 8), element)
+    signature = types.void(*([types.intp] * 9), element)
 
     def codegen(context, builder, signature, arguments):
         e = _Emitter(builder, element)
-        dx, x, x_row, dy, y, y_row, rows, columns, _ = arguments
+        dx, x, x_row, dy, y, y_row, rows, columns, rectified, _ = arguments
         dx, x, dy, y = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (dx, x, dy, y))
         _, merged = _orders(e)
+        always = e.splat(builder.icmp_signed("==", rectified, e.index(0)), ir.VectorType(ir.IntType(1), e.lanes))
 
         def row(i, _):
             below, above = builder.mul(y_row, i), builder.mul(x_row, builder.shl(i, e.index(1)))
@@ -161,6 +197,8 @@ def give_to_largest(typingctx, dx, x, x_row, dy, y, y_row, rows, columns, like):
                 left, at = builder.sub(columns, j), builder.add(above, builder.shl(j, e.index(1)))
                 mask, cells = e.mask(left, 0), builder.shl(left, e.index(1))
                 error, winner = (e.load(e.at(base, builder.add(below, j)), mask) for base in (dy, y))
+                flows = builder.or_(always, builder.fcmp_ordered(">", winner, e.zero))
+                error = builder.select(flows, error, e.zero)
                 corners = _squares(e, e.at(x, at), e.at(e.at(x, at), x_row), left)
                 shares, free = [], None
                 for corner in corners:

@@ -4,6 +4,8 @@
     max         dx[n, c, i] = sum of dy[n, c, p] over the windows p whose first largest cell is i
     mean        dx[n, c, i] = sum of dy[n, c, p] / cells(p) over the windows p that hold i
 
+MAX_RECTIFIED is max where x came out of a ReLU, whose derivative its backward takes along: where y is 0, no gradient flows.
+
 A window may reach into the padding, whose cells never win and count for a mean only with AVERAGE_PADDED, and beyond the
 end (ceil_mode), where there is nothing to count.
 
@@ -19,7 +21,7 @@ from nbdl.kernels.blocks import a_thread_each
 from nbdl.kernels.pairs import give_to_largest, largest_of_squares
 from nbdl.kernels.tile import SIMD
 
-MAX, AVERAGE, AVERAGE_PADDED = range(3)
+MAX, AVERAGE, AVERAGE_PADDED, MAX_RECTIFIED = range(4)
 VECTORS_THERE = SIMD != "plain"
 PARALLEL_BYTES = 300_000  # few sums a byte: threads pay earlier than elsewhere
 
@@ -39,7 +41,7 @@ def _windows(x, y, spec):
 def _reference(y, x, spec, kind):
     for place, cells, padded in _windows(x, y, spec):
         window = x[cells].reshape(*x.shape[:2], -1)
-        if kind == MAX:
+        if _largest(kind):
             y[place] = window.max(axis=2)
         else:
             y[place] = window.sum(axis=2) / (padded if kind == AVERAGE_PADDED else window.shape[2])
@@ -49,11 +51,17 @@ def _backward_reference(dx, dy, x, y, spec, kind):
     dx[...] = 0
     for place, cells, padded in _windows(x, y, spec):
         window = x[cells].reshape(*x.shape[:2], -1)
-        if kind == MAX:
+        if _largest(kind):
             share = np.arange(window.shape[2]) == np.argmax(window, axis=2)[..., None]
         else:
             share = np.full(window.shape, 1 / (padded if kind == AVERAGE_PADDED else window.shape[2]))
-        dx[cells] += (share * dy[place][..., None]).reshape(dx[cells].shape)
+        error = dy[place] * (y[place] > 0) if kind == MAX_RECTIFIED else dy[place]
+        dx[cells] += (share * error[..., None]).reshape(dx[cells].shape)
+
+
+@register_jitable
+def _largest(kind):
+    return kind in (MAX, MAX_RECTIFIED)
 
 
 @register_jitable
@@ -69,16 +77,16 @@ def _pool(x, z, line, column, spec, kind):
     z0, z1, zn = _reach(z, spec[0], spec[3], spec[6], x.shape[0])
     y0, y1, yn = _reach(line, spec[1], spec[4], spec[7], x.shape[1])
     x0, x1, xn = _reach(column, spec[2], spec[5], spec[8], x.shape[2])
-    total = x[z0, y0, x0] if kind == MAX else x.dtype.type(0)
+    total = x[z0, y0, x0] if _largest(kind) else x.dtype.type(0)
     for i in range(z0, z1):
         for j in range(y0, y1):
             for k in range(x0, x1):
                 value = x[i, j, k]
-                if kind != MAX:
+                if not _largest(kind):
                     total += value
                 elif value > total or value != value:  # NaN wins: a network that has diverged must look so
                     total = value
-    if kind == MAX:
+    if _largest(kind):
         return total
     return total / x.dtype.type(zn * yn * xn if kind == AVERAGE_PADDED else (z1 - z0) * (y1 - y0) * (x1 - x0))
 
@@ -92,7 +100,7 @@ def _in_pairs(spec, x, y):
 
 
 def _cpu(y, x, spec, kind):
-    pairs = kind == MAX and _in_pairs(spec, x, y)
+    pairs = _largest(kind) and _in_pairs(spec, x, y)
     for part in prange(y.shape[0] * y.shape[1]):
         n, c = part // y.shape[1], part % y.shape[1]
         for z in range(y.shape[2]):
@@ -109,7 +117,7 @@ def _cpu(y, x, spec, kind):
 
 
 def _backward_cpu(dx, dy, x, y, spec, kind):
-    pairs, zero = kind == MAX and _in_pairs(spec, x, y), dx.dtype.type(0)
+    pairs, zero = _largest(kind) and _in_pairs(spec, x, y), dx.dtype.type(0)
     for part in prange(y.shape[0] * y.shape[1]):
         n, c = part // y.shape[1], part % y.shape[1]
         if pairs:
@@ -118,7 +126,8 @@ def _backward_cpu(dx, dy, x, y, spec, kind):
             for z in range(y.shape[2]):
                 give_to_largest(
                     dx[n, c, z].ctypes.data, x[n, c, z].ctypes.data, x.shape[4], dy[n, c, z].ctypes.data,
-                    y[n, c, z].ctypes.data, y.shape[4], y.shape[3], y.shape[4], dx.dtype.type(1),
+                    y[n, c, z].ctypes.data, y.shape[4], y.shape[3], y.shape[4], 1 if kind == MAX_RECTIFIED else 0,
+                    dx.dtype.type(1),
                 )  # fmt: skip
             continue
         dx[n, c] = zero
@@ -129,6 +138,8 @@ def _backward_cpu(dx, dy, x, y, spec, kind):
                 for column in range(y.shape[4]):
                     x0, x1, xn = _reach(column, spec[2], spec[5], spec[8], x.shape[4])
                     error, winner = dy[n, c, z, line, column], y[n, c, z, line, column]
+                    if kind == MAX_RECTIFIED and not winner > 0:
+                        continue
                     if kind == AVERAGE_PADDED:
                         error = error / dx.dtype.type(zn * yn * xn)
                     elif kind == AVERAGE:
@@ -137,7 +148,7 @@ def _backward_cpu(dx, dy, x, y, spec, kind):
                     for i in range(z0, z1):
                         for j in range(y0, y1):
                             for k in range(x0, x1):
-                                if kind != MAX:
+                                if not _largest(kind):
                                     dx[n, c, i, j, k] += error
                                 elif open_ and x[n, c, i, j, k] == winner:
                                     dx[n, c, i, j, k] += error
@@ -183,7 +194,7 @@ def _backward_cuda(dx, dy, x, y, spec, kind):
                         total += error / dx.dtype.type(zn * yn * xn)
                     elif kind == AVERAGE:
                         total += error / dx.dtype.type((z1 - z0) * (y1 - y0) * (x1 - x0))
-                    elif x[n, c, iz, iy, ix] == winner:
+                    elif x[n, c, iz, iy, ix] == winner and (kind == MAX or winner > 0):
                         first = True  # no cell of the window before this one is as large
                         for i in range(z0, z1):
                             for j in range(y0, y1):
@@ -207,8 +218,9 @@ def _arrays(random, dtype):
         ((4, 5, 6), (2, 3, 2, 2, 1, 2, 1, 1, 0), (3, 5, 3)),
         ((1, 1, 9), (1, 1, 4, 1, 1, 3, 0, 0, 2), (1, 1, 4)),
     ]:
-        for kind in (MAX, AVERAGE, AVERAGE_PADDED):
+        for kind in (MAX, AVERAGE, AVERAGE_PADDED, MAX_RECTIFIED):
             x = random.integers(-3, 4, (2, 3, *size)).astype(dtype)  # with many ties: the first largest wins
+            x = np.maximum(x, 0) if kind == MAX_RECTIFIED else x
             y = np.empty((2, 3, *out), dtype)
             yield x, y, spec, kind
 

@@ -13,7 +13,7 @@ Everything is three-dimensional (depth, height, width); a picture has depth 1, a
 from numba.extending import overload, register_jitable
 
 from nbdl.kernels.matmul import multiply_at
-from nbdl.kernels.pairs import split_rows
+from nbdl.kernels.pairs import copy_rows, split_rows
 from nbdl.kernels.shared import external, share
 from nbdl.kernels.tile import (
     DEPTH,
@@ -21,7 +21,6 @@ from nbdl.kernels.tile import (
     HEIGHT,
     MOST_PIECES,
     VECTORS,
-    blend_rows,
     element_bytes,
     gather_rows,
     put,
@@ -163,18 +162,46 @@ def roomy(channel):
 def layout(y, x, w, spec):
     """How the input of a convolution lies before it: staged, and elements a channel, a plane, a row and a column phase.
 
-    An input without border or step along x is read where it is, unstaged, unless its channels are crowded.
+    An input without border or step along x is read where it is, unstaged, unless its channels are crowded and each cell
+    is read more than once.
     """
     depth = (y.shape[2] - 1) * spec[0] + (w.shape[2] - 1) * spec[6] + 1
     height = (y.shape[3] - 1) * spec[1] + (w.shape[3] - 1) * spec[7] + 1
     width = (y.shape[4] - 1) * spec[2] + (w.shape[4] - 1) * spec[8] + 1
     bare = spec[2] == 1 and spec[3] + spec[4] + spec[5] == 0
-    bare = bare and not (x.shape[1] > FEW and crowded(x.shape[2] * x.shape[3] * x.shape[4]))
+    again = w.shape[2] * w.shape[3] * w.shape[4] > 1 and x.shape[1] > FEW
+    bare = bare and not (again and crowded(x.shape[2] * x.shape[3] * x.shape[4]))
     if bare and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
         return False, x.shape[2] * x.shape[3] * x.shape[4], x.shape[3] * x.shape[4], x.shape[4], x.shape[4]
     columns = (width + spec[2] - 1) // spec[2]
     row = spec[2] * columns
     return True, roomy(depth * height * row), height * row, row, columns
+
+
+@register_jitable
+def layout_plain(y, x, w, spec):
+    """The same where neighbours may be a step apart: columns are not sorted, and only a border needs staging."""
+    depth = (y.shape[2] - 1) * spec[0] + (w.shape[2] - 1) * spec[6] + 1
+    height = (y.shape[3] - 1) * spec[1] + (w.shape[3] - 1) * spec[7] + 1
+    width = (y.shape[4] - 1) * spec[2] + (w.shape[4] - 1) * spec[8] + 1
+    bare = spec[3] + spec[4] + spec[5] == 0
+    if bare and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
+        return False, x.shape[2] * x.shape[3] * x.shape[4], x.shape[3] * x.shape[4], x.shape[4], x.shape[4]
+    return True, depth * height * width, height * width, width, width
+
+
+@register_jitable
+def fill_pixels(table, first, start, count, height, width, plane_step, row_step, step):
+    """Offsets, from `first` on, of the windows of the pixels `start` to `start + count` of an output of that height and width."""
+    line, x = divmod(start, width)
+    z, y = divmod(line, height)
+    for p in range(count):
+        put(table, p, first + z * plane_step + y * row_step + x * step)
+        x += 1
+        if x == width:
+            x, y = 0, y + 1
+            if y == height:
+                y, z = 0, z + 1
 
 
 @register_jitable
@@ -195,10 +222,9 @@ def stage_channel(staged, x, fronts, place, step):
             stop = min(columns, (width - shift + step - 1) // step)
             at, first = z * plane + phase * columns, start * step + shift
             if step == 1 and stop > start and y1 > y0:
-                one = x.dtype.type(1)
-                blend_rows(
+                copy_rows(
                     staged.ctypes.data + (at + y0 * row + start) * size, row,
-                    x[z - fronts[0], y0 - fronts[1], first:].ctypes.data, width, y1 - y0, stop - start, one, one * 0,
+                    x[z - fronts[0], y0 - fronts[1], first:].ctypes.data, width, y1 - y0, stop - start, x.dtype.type(1),
                 )  # fmt: skip
             elif step == 2 and stop > start and y1 > y0:
                 if phase == 0:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from nbdl.kernel import Kernel
 
@@ -41,11 +41,20 @@ class Views:
     counter: Any = None  # (seed, update), for layers that draw random numbers
     blend: Any = None  # (scale, keep) of the weight gradients, see kernels/dense.py
     training: bool = False
+    from_relu: bool = False  # x came out of a ReLU, whose derivative this layer's backward takes along
+    dy_is_dz: bool = False  # the layer behind has done so: dy is the gradient before this layer's activation
 
 
 @dataclass(frozen=True)
 class Layer:
     """One step of a network. Subclasses override what differs; shapes are those of one sample, without the batch."""
+
+    differentiates_relu: ClassVar[bool] = False  # backward can take along the derivative of a ReLU before this layer
+
+    @property
+    def rectifies(self) -> bool:
+        """Whether it ends in a ReLU whose derivative the layer behind may take along."""
+        return False
 
     def out_shape(self, shape: Shape) -> Shape:
         """Shape of the output; raises NbdlError when the input does not fit."""

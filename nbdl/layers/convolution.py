@@ -15,6 +15,7 @@ from nbdl.kernels.convolution import (
     partial_size,
     parts,
     rooms,
+    turned_size,
 )
 from nbdl.layers.activation import check
 from nbdl.layers.base import Cells, Layer, Parameter, Shape, Views
@@ -145,6 +146,10 @@ class _Convolution(Layer):
         small, large = _Sized((1, *geometry.small)), _Sized((1, *geometry.large))
         return {name: (n,) for name, n in rooms(small, large, _Sized(geometry.weights), geometry.spec).items()}
 
+    @property
+    def rectifies(self) -> bool:
+        return self.activation == "relu"
+
     def saved(self, shape: Shape) -> dict[str, Shape]:
         return {} if self.activation == "linear" else {"dz": self.out_shape(shape)}
 
@@ -154,7 +159,7 @@ class _Convolution(Layer):
 
     def workspace(self, shape: Shape, batch: int) -> dict[str, Shape]:
         w = _Sized(self.geometry(shape).weights)
-        return {"turned": (prod(w.shape),), "partial": (parts(batch, w), partial_size(w))}
+        return {"turned": (turned_size(w, self.groups),), "partial": (parts(batch, w), partial_size(w))}
 
     def _axes(self, shape: Shape) -> list[tuple[int, ...]]:
         """Cells of the input, kernel, stride, padding and dilation of every axis."""
@@ -197,7 +202,7 @@ class _Convolution(Layer):
     def _errors(self, v: Views):
         """The gradient before the activation, and the call that fills it, if there is one."""
         kind = KINDS[self.activation]
-        if kind == LINEAR:
+        if kind == LINEAR or v.dy_is_dz:
             return self._arrays(v, "dy")[0], []
         saved = v.saved["z"] if kind == GELU else v.y
         return self._arrays(v, "dz")[0], [(activation_backward, (v.saved["dz"], v.dy, saved, kind))]
@@ -240,7 +245,8 @@ class _Forward(_Convolution):
 
     def _run(self, v: Views, y: Any, kind: int):
         x, w = self._arrays(v, "x", "w")
-        return convolve, (y, x, w, v.parameters["b"], v.saved["stage"], self.geometry(v.x.shape[1:]).spec, kind)
+        room = v.saved["stage"], v.saved["turned"]
+        return convolve, (y, x, w, v.parameters["b"], *room, self.geometry(v.x.shape[1:]).spec, kind)
 
     def backward(self, v: Views):
         dz, calls = self._errors(v)
@@ -348,7 +354,7 @@ class _Transposed(_Convolution):
         spec, stage = self.geometry(v.x.shape[1:]).spec, v.saved["stage"]
         if v.dx is not None:
             dx, w = self._arrays(v, "dx", "w")
-            yield convolve, (dx, dz, w, v.parameters["b"][:0], stage, spec, LINEAR)
+            yield convolve, (dx, dz, w, v.parameters["b"][:0], stage, v.saved["turned"], spec, LINEAR)
         dw, x = self._arrays(v, "dw", "x")
         yield convolve_weights, (dw, v.gradients["b"][:0], dz, x, stage, v.saved["partial"], spec, v.blend)
         yield bias_backward, (v.gradients["b"], dz, v.blend)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nbdl.errors import NbdlError
-from nbdl.kernels.pooling import AVERAGE, AVERAGE_PADDED, MAX, pool_backward, pool_forward
+from nbdl.kernels.pooling import AVERAGE, AVERAGE_PADDED, MAX, MAX_RECTIFIED, pool_backward, pool_forward
 from nbdl.layers.base import Cells, Layer, Shape, Views
 from nbdl.layers.convolution import channels_first, per_axis
 
@@ -17,6 +17,7 @@ class _Pool(Layer):
     ceil_mode: bool = False
 
     axes: ClassVar[int] = 2
+    differentiates_relu: ClassVar[bool] = True
 
     def __post_init__(self):
         name = type(self).__name__
@@ -81,7 +82,8 @@ class _Pool(Layer):
 
     def backward(self, v: Views):
         if v.dx is not None:
-            yield pool_backward, (*self._arrays(v, "dx", "dy", "x", "y"), self._spec(v.x.shape[1:]), self._kind)
+            kind = MAX_RECTIFIED if v.from_relu else self._kind
+            yield pool_backward, (*self._arrays(v, "dx", "dy", "x", "y"), self._spec(v.x.shape[1:]), kind)
 
 
 class MaxPool1D(_Pool):
@@ -108,6 +110,8 @@ class MaxPool3D(_Pool):
 @dataclass(frozen=True)
 class _AvgPool(_Pool):
     count_include_pad: bool = False
+
+    differentiates_relu: ClassVar[bool] = False
 
     @property
     def _kind(self) -> int:

@@ -20,11 +20,12 @@ def build_nbdl(shape: list[int], kernel: str) -> Contender:
     y, dx, dw = np.zeros_like(dz), np.zeros_like(x), np.zeros_like(w)
     nothing, db = np.zeros(0, np.float32), np.zeros(s.filters, np.float32)
     rooms = {name: np.zeros((s.batch, size), np.float32) for name, size in convolution.rooms(y, x, w, spec).items()}
+    turned = np.zeros(convolution.turned_size(w, 1), np.float32)
     if kernel == "forward":
-        call = convolution.convolve.bind("auto", y, x, w, nothing, rooms["stage"], spec, 0)
+        call = convolution.convolve.bind("auto", y, x, w, nothing, rooms["stage"], turned, spec, 0)
         result = y
     elif kernel == "dX":
-        room = (rooms["stage_back"], np.zeros(w.size, np.float32), rooms["spread"])
+        room = (rooms["stage_back"], turned, rooms["spread"])
         call = convolution.convolve_transposed.bind("auto", dx, dz, w, nothing, *room, spec, 0)
         result = dx
     else:

@@ -113,6 +113,7 @@ def _run(layer, image, weights=None, bias=0.0):
     x = image.reshape(1, 1, *image.shape).astype(np.float64)
     out = np.empty((1, *layer.out_shape(x.shape[1:])))
     saved = {name: np.empty((1, *shape)) for name, shape in layer.scratch(x.shape[1:]).items()}
+    saved |= {name: np.empty(shape) for name, shape in layer.workspace(x.shape[1:], 1).items()}
     v = Views(0, x, out, saved=saved)
     if weights is not None:
         v.parameters = {"w": weights.reshape(1, 1, *weights.shape), "b": np.array([bias])}

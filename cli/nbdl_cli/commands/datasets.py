@@ -40,7 +40,9 @@ def list_(as_json):
         here = one.source if one.path is None else "yes" if one.present else "not yet"
         table.add_row(one.name, one.summary, "–" if one.samples is None else f"{one.samples:,}", shape, here)
     console.out().print(table)
-    console.out().print(" Your own data: a .csv, .npz or idx file, as in nbdl train --dataset my.csv --label price")
+    console.out().print(
+        " Your own data: a .csv, .npz, idx or .txt file, as in nbdl train --dataset my.csv --label price"
+    )
 
 
 @command.command("info")
@@ -91,7 +93,14 @@ def show(name, count, label, seed, as_json):
     out.print(f" {data.name}: {data.summary}; {len(data.train)} + {len(data.validation)} + {len(data.test)} samples")
     from nbdl_cli.drawing.sample import PICTURED, across, picture
 
-    if data.kind in PICTURED:
+    if data.kind == "text":
+        from nbdl_cli.commands.generate import shown as printable
+
+        beginning = "".join(data.classes[k] for k in data.train.inputs[: 2 * count].reshape(-1))
+        for line in beginning.split("\n")[:count]:
+            out.print(f"   {printable(line, True)}", markup=False)
+        return
+    if data.kind in PICTURED and data.classes:
         from nbdl_cli.drawing.image import ImageRow
 
         pictures, names = [picture(i, data.kind) for i in inputs], [data.classes[t] for t in targets]
@@ -110,6 +119,15 @@ def show(name, count, label, seed, as_json):
             out.print(
                 LinePlot([Series(data.classes[target], time, sound[0])], title=data.classes[target], x_label="sample")
             )
+    elif data.kind == "series":
+        ends = range(min(len(y), 300))
+        out.print(LinePlot([Series(data.features[0], ends, y[: len(ends), 0])], title="its beginning", x_label="step"))
+    elif data.kind == "sequence":
+        for row, target in zip(inputs[:3], targets, strict=False):
+            title = ", ".join(f"{v:.3g}" for v in target)
+            steps = range(len(row))
+            series = [Series(name, steps, row[:, k]) for k, name in enumerate(data.features)]
+            out.print(LinePlot(series, title=f"answer {title}", x_label="step", height=8))
     elif data.kind == "curve":
         out.print(LinePlot([Series("samples", x[:, 0], y[:, 0], dots=True)], title="training samples"))
     else:
