@@ -227,7 +227,7 @@ def chosen(wishes: Wishes, progress=None) -> "tuple[Demo, Dataset]":
         n: value for n in ("label", "test", "steps") if (value := getattr(wishes, n)) is not None
     }
     if other is None or other == demo.dataset:
-        return demo, load(demo.dataset, seed=wishes.seed, progress=progress, **demo.options, **options)
+        return demo, load(demo.dataset, seed=wishes.seed, progress=progress, **{**demo.options, **options})
     if wishes.text is not None:
         options["task"] = "text"
     dataset = load(other, seed=wishes.seed, progress=progress, **options)

@@ -177,3 +177,12 @@ def test_a_sequence_is_asked_by_its_checkpoint(tmp_path):
     assert len(found) == 3
     assert np.isclose(sum(found[0]["probabilities"]), 1)
     assert nbdl("predict", path, "--count", 2).returncode == 0
+
+
+def test_steps_and_layers_of_a_demo_can_be_others():
+    found = json.loads(
+        nbdl("train", "char-rnn", "--steps", 32, "--layers", "gru:6,8,relu", "--updates", 2, "--json").stdout
+    )
+    assert found["experiment"]["dataset"]["input_shape"] == [32]
+    layers = [layer["layer"] for layer in found["experiment"]["layers"]]
+    assert layers == ["Embedding", "GRU", "TimeDistributedDense", "TimeDistributedDense"]

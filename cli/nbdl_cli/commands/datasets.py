@@ -27,22 +27,21 @@ def list_(as_json):
     if as_json:
         console.emit_json({"schema": "nbdl.datasets/1", "datasets": [_data(one) for one in found]})
         return
+    from rich.padding import Padding
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title="data sets: nbdl train --dataset NAME", title_justify="left")
-    table.add_column("name", style="bold", no_wrap=True)
+    out = console.out()
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("data set", style="bold cyan", no_wrap=out.width >= 60, overflow="fold")
     table.add_column("what", overflow="fold")
-    table.add_column("samples", justify="right")
-    table.add_column("shape", overflow="fold")
-    table.add_column("here", overflow="fold")
     for one in found:
         shape = " × ".join(map(str, one.input_shape))
-        here = one.source if one.path is None else "yes" if one.present else "not yet"
-        table.add_row(one.name, one.summary, "–" if one.samples is None else f"{one.samples:,}", shape, here)
-    console.out().print(table)
-    console.out().print(
-        " Your own data: a .csv, .npz, idx or .txt file, as in nbdl train --dataset my.csv --label price"
-    )
+        here = one.source if one.path is None else "here" if one.present else "not here yet"
+        samples = "" if one.samples is None else f"{one.samples:,} of "
+        table.add_row(one.name, Text(one.summary) + Text(f" [{samples}{shape}, {here}]", "dim"))
+    out.print(Padding(table, (0, 0, 0, 1)))
+    out.print(" nbdl train --dataset NAME learns from one; your own may be .csv, .npz, idx or .txt files.")
 
 
 @command.command("info")
