@@ -183,7 +183,8 @@ def _tiled(y, x, w, b, stage, turned, spec, activation):
             else:
                 start, stop = correlate(
                     maps[n, f0].ctypes.data, pixels, source, w[f0].ctypes.data, f1 - f0, channels, taps, False, (0, 0, 0),
-                    hop, place, spec[2], size, pitch, s, slices, staged, like,
+                    hop, place, spec[2], size, pitch, s, slices, staged, (0, 0),
+                    like,
                 )  # fmt: skip
             if not runs or (activation != LINEAR and activation != RELU):
                 for f in range(f0, f1):
@@ -336,7 +337,7 @@ def _turn(turned, w, g, start, stop, filters, spec, like):
 
 
 @register_jitable
-def _phases(y, target, source, turned, w, filters, first, lows, place, spec, part, parts, staged, like):
+def _phases(y, target, source, turned, w, filters, first, lows, lines, place, spec, part, parts, staged, like):
     """All cells of a group's channels from `first` on, phase after phase: `target` takes each phase's cells side by side.
 
     Part `part` of `parts` of every phase. Shape: target (channels, cells).
@@ -360,7 +361,7 @@ def _phases(y, target, source, turned, w, filters, first, lows, place, spec, par
                 target.ctypes.data + done * size, cells, source, mine, channels, filters,
                 (nz, ny, nx), True, (z0 - lows[0], y0 - lows[1], x0 - lows[2]),
                 (-(jz * spec[6] // spec[0]), -(jy * spec[7] // spec[1]), -(jx * spec[8] // spec[2])),
-                place, 1, (depth, height, width), (place[1], place[2]), part, parts, staged, like,
+                place, 1, (depth, height, width), (place[1], place[2]), part, parts, staged, (-lows[1], lines), like,
             )  # fmt: skip
         done += count
         weights += w.shape[1] * filters * taps
@@ -436,7 +437,7 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
                 target = spread[n].reshape(y.shape[1], cells)[mine]
             else:
                 target = maps[n, mine]
-            _phases(y, target, source, weights, w, filters, c0, lows, place, spec, s, slices, staged, like)
+            _phases(y, target, source, weights, w, filters, c0, lows, x.shape[3], place, spec, s, slices, staged, like)
     for part in prange(samples * y.shape[1]):
         n, c = part // y.shape[1], part % y.shape[1]
         if stepped:
