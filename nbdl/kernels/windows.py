@@ -92,7 +92,8 @@ def _lines_block(
     lanes, size, spots = vector_lanes(scale), element_bytes(scale), stack_integers()
     each, tiles = (width + lanes - 1) // lanes, (filters + HEIGHT - 1) // HEIGHT
     # A row of B is two loads where it crosses a cache line: few rows of A need more vectors to be worth them.
-    most = 4 if filters <= FEW_ROWS else 2
+    # Where lines are skipped, fewer in a tile have more of them in common.
+    most = 4 if filters <= FEW_ROWS and (each_row == 0 or each > 1) else 2
     v = first
     while v < stop:
         vectors = most if v + most <= stop else 2 if v + 2 <= stop else 1
