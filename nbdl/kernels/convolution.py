@@ -406,8 +406,28 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
     fronts = (-lows[0], -lows[1], -lows[2])
     workers, (slices, blocks) = threads(), cuts(samples * groups, cells, channels, threads())
     maps, whole, bordered = y.reshape(samples, y.shape[1], cells), filters * channel, stage.reshape(stage.size)
-    rows = channels * w.shape[2] * w.shape[3] * w.shape[4]
-    turns = (rows + TURNED - 1) // TURNED
+    taps, lanes, width = w.shape[2] * w.shape[3] * w.shape[4], vector_lanes(like), VECTORS * vector_lanes(like)
+    rows, size, all_blocks = (
+        channels * taps,
+        (y.shape[2], y.shape[3], y.shape[4]),
+        blocks_of((y.shape[2], y.shape[3], y.shape[4]))[2],
+    )
+    runs = not stepped and by_filters(samples, channels, cells, y.shape[4], 1, like)
+    if runs:
+        slices, blocks = min(slices, all_blocks), 1
+        panels = (channels + width - 1) // width
+        for part in prange(groups * panels):
+            g, c = part // panels, part % panels * width
+            target = turned.ctypes.data
+            target += (
+                g * panels_size(filters * taps, channels, lanes) + c * panel_rows(filters * taps, lanes)
+            ) * y.itemsize
+            for f in range(filters):
+                pack_panel_transposed(
+                    target + f * taps * width * y.itemsize, w[g * filters + f, c].ctypes.data, taps, taps,
+                    min(width, channels - c), like,
+                )  # fmt: skip
+    turns = 0 if runs else (rows + TURNED - 1) // TURNED
     for part in prange(groups * turns):
         first = part % turns * TURNED
         _turn(turned, w, part // turns, first, min(rows, first + TURNED), filters, spec, like)
@@ -430,7 +450,16 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
                 for f in range(filters):
                     stage_channel(room[f * channel : (f + 1) * channel], x[n, g * filters + f], fronts, place, 1)
             source = room.ctypes.data if staged else x[n, g * filters].ctypes.data
-            weights = turned[g * channels * filters * w.shape[2] * w.shape[3] * w.shape[4] :].ctypes.data
+            if runs:
+                weights = turned.ctypes.data + g * panels_size(filters * taps, channels, lanes) * y.itemsize
+                reach = ((w.shape[2] - 1) * spec[6], (w.shape[3] - 1) * spec[7], (w.shape[4] - 1) * spec[8])
+                correlate_runs(
+                    maps[n, g * channels].ctypes.data, cells, source, weights, 0, 0, channels, filters,
+                    (w.shape[2], w.shape[3], w.shape[4]), reach, (-spec[6], -spec[7], -spec[8]), place, 1, size,
+                    (plane, row), all_blocks * s // slices, all_blocks * (s + 1) // slices, like,
+                )  # fmt: skip
+                continue
+            weights = turned[g * channels * filters * taps :].ctypes.data
             c0, c1 = channels * block // blocks, channels * (block + 1) // blocks
             mine = slice(g * channels + c0, g * channels + c1)
             if stepped:
@@ -783,7 +812,10 @@ def turned_size(w, groups) -> int:
     filters, channels, taps = w.shape[0] // groups, w.shape[1], w.shape[2] * w.shape[3] * w.shape[4]
     most = 16  # lanes of the widest vector: the last panel may be half empty, and the last square of each too
     sides = (filters, channels * taps), (channels, filters * taps)
-    panels = [-(-across // (VECTORS * most)) * VECTORS * most * -(-rows // most) * most for across, rows in sides]
+    panels = [
+        -(-across // (VECTORS * most)) * VECTORS * most * ((rows + 2 * most - 2) // most * most)
+        for across, rows in sides
+    ]
     return groups * max(panels)
 
 

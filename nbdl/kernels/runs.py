@@ -266,14 +266,14 @@ def _put_down(y, y_row, rows, count, columns, bias, rectify, like):
 
 @register_jitable
 def panels_size(rows, filters, lanes):
-    """Numbers of weights (filters, rows) turned into panels: turning writes whole squares, so rows are rounded up."""
+    """Numbers of weights (filters, rows) turned into panels."""
     return (filters + VECTORS * lanes - 1) // (VECTORS * lanes) * panel_rows(rows, lanes) * VECTORS * lanes
 
 
 @register_jitable
 def panel_rows(rows, lanes):
-    """Rows from one panel to the next."""
-    return (rows + lanes - 1) // lanes * lanes
+    """Rows from one panel to the next: turning writes whole squares, which may reach behind the last row."""
+    return (rows + 2 * lanes - 2) // lanes * lanes
 
 
 @register_jitable

@@ -113,8 +113,8 @@ def _lines_block(
         for t in range(tiles):
             rows = (filters - i + tiles - t - 1) // (tiles - t)
             window_tile(
-                rows, vectors, w + (i * w_row + k0) * size, w_row, source, table + k0 * 8, k1 - k0, y + i * y_row * size, y_row, spots,
-                scale, keep,
+                rows, vectors, w + (i * w_row + k0) * size, w_row, source, table + k0 * 8, k1 - k0,
+                y + i * y_row * size, y_row, spots, scale, keep,
             )  # fmt: skip
             i += rows
         v += vectors
