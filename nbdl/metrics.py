@@ -31,3 +31,17 @@ def r2(predictions: np.ndarray, targets: np.ndarray) -> float:
     """Share of the targets' variance that is explained: 1 - sum (p - t)^2 / sum (t - mean t)^2; NaN where t is constant."""
     spread = float(np.sum((targets - targets.mean(axis=0)) ** 2))
     return 1 - float(np.sum((predictions - targets) ** 2)) / spread if spread > 0 else float("nan")
+
+
+def mean_absolute_scaled_error(
+    predictions: np.ndarray, targets: np.ndarray, past: np.ndarray, season: int = 1
+) -> float:
+    """The mean absolute error, in units of what repeating the last season misses in the past.
+
+        MASE = mean |prediction - target| / mean |x[t] - x[t - season]| over the past
+
+    Below 1 the forecast is better than that; NaN where the past repeats itself exactly. Shape: past (n)
+    Source: Hyndman and Koehler, Another look at measures of forecast accuracy, 2006.
+    """
+    missed = float(np.mean(np.abs(past[season:] - past[:-season])))
+    return mean_absolute_error(predictions, targets) / missed if missed > 0 else float("nan")

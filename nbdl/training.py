@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from nbdl.arena import Arena
+from nbdl.arena import Arena, check_memory
 from nbdl.errors import NbdlError
 from nbdl.kernel import Call
 from nbdl.kernels.clip import chunks, clip_by_global_norm
@@ -33,7 +33,7 @@ class Diverged(NbdlError):
         self.kind, self.update, self.loss, self.rate = kind, update, loss, rate
         super().__init__(
             f"training diverged ({kind}) at update {update}: the loss was {loss:.3g} with learning rate {rate:.3g}. "
-            "Try a learning rate ten times smaller, or clip the gradient."
+            "Try a learning rate ten times smaller, or clip the gradient: --clip 1 (clip=1.0)."
         )
 
 
@@ -125,6 +125,8 @@ class Training:
 
         dtype = model.dtype
         self._fused = fuse and isinstance(optimizer, SGD) and clip is None
+        copies = 1 + len(optimizer.states) + (not self._fused)  # parameters, what the optimizer keeps, the gradient
+        check_memory(copies * model.parameters.nbytes, f"Training this network by {optimizer.name}")
         self.state = [self._like(model.parameters, f"Optimizer {optimizer.name}") for _ in optimizer.states]
         self.gradients = model.parameters if self._fused else self._like(model.parameters, "The gradient")
         self._numbers: Any = np.zeros(len(optimizer.numbers(1.0, 1)), dtype)

@@ -92,3 +92,23 @@ def test_ten_steps_like_pytorch(name, kind):
         optimizer.step()
         assert step.loss == pytest.approx(cost.item(), rel=1e-8)
     np.testing.assert_allclose(model.parameters["dense_1.w"], theirs[0].weight.detach().numpy().T, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("kernel", ["dense", "recurrent"])
+def test_small_errors_beside_a_large_bias_are_not_rounded_away(kernel):
+    from nbdl.kernels.dense import dense_backward_weights
+    from nbdl.kernels.recurrence import recurrent_backward_weights
+
+    random = np.random.default_rng(9)
+    rows, units, rate = 20_000, 5, 1e-3
+    x, h = np.zeros((rows, 3), np.float32), np.zeros((rows, units), np.float32)
+    dz = (random.standard_normal((rows, units)) / rows + 1e-5).astype(np.float32)
+    dw, du, db = np.ones((3, units), np.float32), np.ones((units, units), np.float32), np.ones(units, np.float32)
+    blend = np.array([-rate, 1], np.float32)
+    if kernel == "dense":
+        call = dense_backward_weights.bind("serial", dw, db, x, dz, blend)
+    else:
+        call = recurrent_backward_weights.bind("serial", dw, du, db, x, h, dz, blend)
+    call.run(*call.arguments)
+    step = rate * dz.sum(axis=0, dtype=np.float64)
+    np.testing.assert_allclose(1 - db.astype(np.float64), step, atol=1e-6)

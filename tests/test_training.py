@@ -181,6 +181,14 @@ def test_ten_gigabytes_are_refused_before_they_are_taken():
         Sequential([Dense(50_000), Dense(50_000)], (50_000,))
 
 
+def test_what_the_optimizer_keeps_counts_as_well(monkeypatch):
+    model, data, cost = network(), samples(50), nbdl.loss("softmax_cross_entropy")
+    monkeypatch.setenv("NBDL_MEMORY_LIMIT", str(2.5 * model.parameters.nbytes / 2**30))
+    Training(model, data, cost, SGD(0.1), batch=1, fuse=False)
+    with pytest.raises(NbdlError, match="by adam would need"):
+        Training(model, data, cost, Adam(0.1), batch=1)
+
+
 def test_no_array_is_allocated_inside_a_step():
     code = """
 import tracemalloc, json, numpy as np, nbdl

@@ -17,7 +17,7 @@ from nbdl_cli.main import group
 
 @pytest.fixture(scope="module", autouse=True)
 def files(tmp_path_factory):
-    """Small files in the formats of MNIST, Fashion-MNIST, CIFAR-10 and the spoken digits."""
+    """Small files in the formats of MNIST, Fashion-MNIST, CIFAR-10 and the spoken digits, and a short text."""
     root, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     for name in ("mnist", "fashion-mnist"):
         (root / name).mkdir()
@@ -39,6 +39,8 @@ def files(tmp_path_factory):
             with wave.open(str(root / "fsdd" / f"{digit}_ada_{take}.wav"), "wb") as file:
                 file.setparams((1, 2, 8000, 0, "NONE", ""))
                 file.writeframes(random.normal(0, 3000, 2000).astype("<i2").tobytes())
+    (root / "tinyshakespeare").mkdir()
+    (root / "tinyshakespeare" / "input.txt").write_text("To be, or not to be: that is the question.\n" * 60)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NBDL_DATA_DIR", str(root))
         patch.setenv("NBDL_CACHE_DIR", str(root / "cache"))
@@ -101,7 +103,9 @@ def test_every_data_set_is_described():
     assert "None" not in run("datasets", "list")
 
 
-@pytest.mark.parametrize("name", ["motion", "tones", "spoken-digits", "car-or-not"])
+@pytest.mark.parametrize(
+    "name", ["motion", "tones", "tones-sequence", "spoken-digits", "spoken-digits-sequence", "car-or-not"]
+)
 def test_samples_of_several_classes_are_shown(name):
     shown = json.loads(run("datasets", "show", name, "--count", "6", "--json"))
     assert len(shown["inputs"]) == 6
@@ -111,7 +115,13 @@ def test_samples_of_several_classes_are_shown(name):
 
 @pytest.mark.parametrize(
     ("name", "columns", "lines"),  # of a picture without colour, two pixels high each
-    [("motion-cnn", 80, 8), ("tones-cnn", 120, 0), ("spoken-digits-cnn", 40, 16), ("car-or-not", 80, 16)],
+    [
+        ("motion-cnn", 80, 8),
+        ("tones-cnn", 120, 0),
+        ("spoken-digits-cnn", 40, 16),
+        ("car-or-not", 80, 16),
+        ("tones-rnn", 40, 16),
+    ],
 )
 def test_the_command_draws_within_its_columns(name, columns, lines, files):
     environment = {**os.environ, "COLUMNS": str(columns)}

@@ -7,7 +7,6 @@ from nbdl.errors import NbdlError
 
 if TYPE_CHECKING:
     from nbdl import Budget, Data, Evaluation, Sequential, Training
-    from nbdl.layers import Layer
     from nbdl.losses import Loss
     from nbdl.zoo import Demo
     from nbdl_datasets import Dataset, Split
@@ -19,6 +18,8 @@ class Wishes:
 
     demo: str | None = None
     dataset: str | None = None
+    text: str | None = None
+    steps: int | None = None
     label: str | None = None
     test: str | None = None
     layers: str | None = None
@@ -60,7 +61,8 @@ class Experiment:
         """One part of the data as a training sees it."""
         from nbdl import Data
 
-        return Data(split.inputs, split.targets, self.dataset.offset, self.dataset.scale)
+        about = self.dataset
+        return Data(split.inputs, split.targets, about.offset, about.scale, split.lengths, about.continuous)
 
     def model(self) -> "Sequential":
         """The network with its first weights, drawn from the seed."""
@@ -108,6 +110,7 @@ class Experiment:
                 "classes": list(data.classes),
                 "features": list(data.features),
                 "kind": data.kind,
+                "lengths": data.train.lengths is not None,
                 "task": data.task,
                 "offset": data.offset,
                 "scale": data.scale,
@@ -151,39 +154,14 @@ def batch_size(method: str | None, batch: str | None, default: int | str, n: int
     return size, name
 
 
-def flattened(layers: "list[Layer]", shape: tuple[int, ...]) -> "list[Layer]":
-    """The layers with a Flatten before each Dense that would otherwise meet maps."""
-    from nbdl.layers import Dense, Flatten
-    from nbdl.model import fitting
-
-    found: list[Layer] = []
-    for layer in layers:
-        if isinstance(layer, Dense) and len(shape) != 1:
-            found.append(Flatten())
-            shape = Flatten().out_shape(shape)
-        found.append(layer)
-        shape = fitting(len(found), layer, shape)
-    return found
-
-
 def plan(wishes: Wishes, progress=None) -> Experiment:
     """Read the demo and the data, and settle everything that the user left open."""
     from nbdl import Budget, loss, optimizer
-    from nbdl.layers import Dense, parse
+    from nbdl.layers import parse
     from nbdl.schedules import schedule
-    from nbdl.zoo import demo as find
-    from nbdl_datasets import load
+    from nbdl_cli.fitting import fitted
 
-    demo = find(wishes.demo or "digits")
-    if wishes.dataset is not None and wishes.dataset != demo.dataset:
-        demo = replace(
-            demo, name=wishes.dataset, summary="your data", lesson="", dataset=wishes.dataset, loss=None, options={}
-        )
-        if wishes.demo is None:
-            demo = replace(demo, layers="64,relu", optimizer="adam", settings={"learning_rate": 0.003}, epochs=30)
-    options = {name: value for name in ("label", "test") if (value := getattr(wishes, name)) is not None}
-    dataset = load(demo.dataset, seed=wishes.seed, progress=progress, **demo.options, **options)
-
+    demo, dataset = chosen(wishes, progress)
     cost = loss(wishes.loss or demo.loss or usual_loss(dataset))
     if cost.classifies != (dataset.task == "classification"):
         raise NbdlError(f"loss {cost.name} does not fit {dataset.name}, which is a {dataset.task} problem.")
@@ -191,10 +169,7 @@ def plan(wishes: Wishes, progress=None) -> Experiment:
     if cost.name == "binary_cross_entropy" and dataset.outputs != 2:
         raise NbdlError(f"binary_cross_entropy tells 2 classes apart; {dataset.name} has {dataset.outputs}.")
     text = wishes.layers or demo.layers
-    layers = parse(text) if text else []
-    if wishes.layers is None or not (isinstance(layers[-1], Dense) and layers[-1] == Dense(outputs)):
-        layers.append(Dense(outputs))
-    layers = flattened(layers, dataset.input_shape)
+    layers = fitted(parse(text) if text else [], dataset, outputs, settled=wishes.layers is not None)
 
     schedule(wishes.schedule or demo.schedule, 1)
     if wishes.backend == "cuda":
@@ -202,7 +177,7 @@ def plan(wishes: Wishes, progress=None) -> Experiment:
 
         works, reason = available()
         if not works:
-            raise NbdlError(f"backend cuda cannot be used: {reason} Leave --backend out to use the processor.")
+            raise NbdlError(f"backend cuda cannot be used: {reason}. Leave --backend out to use the processor.")
 
     name = wishes.optimizer or demo.optimizer
     settings = dict(demo.settings) if name == demo.optimizer else {}
@@ -228,11 +203,42 @@ def plan(wishes: Wishes, progress=None) -> Experiment:
         batch,
         method,
         wishes.schedule or demo.schedule,
-        wishes.clip,
+        demo.clip if wishes.clip is None else wishes.clip,
         Budget(**budget),
         wishes.seed,
         wishes.backend,
     )
+
+
+# Whose network and settings serve for data of a kind, when no demo is named.
+USUAL = {"text": "char-rnn", "sequence": "tones-rnn", "series": "sine-forecast"}
+
+
+def chosen(wishes: Wishes, progress=None) -> "tuple[Demo, Dataset]":
+    """The demo and the data: the demo's own, or others, which then take its network and its settings."""
+    from nbdl.zoo import demo as find
+    from nbdl_datasets import load
+
+    if wishes.text is not None and wishes.dataset is not None:
+        raise NbdlError("--text and --dataset both say what to learn from: leave one out.")
+    demo = find(wishes.demo or ("char-rnn" if wishes.text is not None else "digits"))
+    other = wishes.text if wishes.text is not None else wishes.dataset
+    options: dict[str, Any] = {
+        n: value for n in ("label", "test", "steps") if (value := getattr(wishes, n)) is not None
+    }
+    if other is None or other == demo.dataset:
+        return demo, load(demo.dataset, seed=wishes.seed, progress=progress, **{**demo.options, **options})
+    if wishes.text is not None:
+        options["task"] = "text"
+    dataset = load(other, seed=wishes.seed, progress=progress, **options)
+    if wishes.text is not None and demo.dataset != "number-names":
+        raise NbdlError(f"demo {demo.name} does not learn from texts; leave it out, or say char-rnn.")
+    words: dict[str, Any] = {"name": other, "dataset": other, "summary": "your data", "lesson": ""}
+    if wishes.demo is None and dataset.kind in USUAL:
+        demo = find(USUAL[dataset.kind])
+    elif wishes.demo is None:
+        words |= {"layers": "64,relu", "optimizer": "adam", "settings": {"learning_rate": 0.003}, "epochs": 30}
+    return replace(demo, **words, loss=None, options={}), dataset
 
 
 def usual_loss(dataset: "Dataset") -> str:

@@ -8,6 +8,8 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nbdl_cli import report
+from nbdl_cli.console import unicode_ok
+from nbdl_cli.sequences import sample_line
 
 if TYPE_CHECKING:
     from nbdl import Sequential
@@ -56,7 +58,10 @@ class Screen:
         last = self.total is not None and epoch.epoch >= self.total
         if epoch.epoch == 1 or epoch.epoch % self.every == 0 or last:
             line = report.epoch_line(epoch, self.experiment, self.out.width)
-            (self.live.console if self.live is not None else self.out).print(f" {line}", highlight=False)
+            place = self.live.console if self.live is not None else self.out
+            place.print(f" {line}", highlight=False)
+            if self.experiment.dataset.kind == "text":
+                place.print(sample_line(self.model, self.experiment.dataset, self.out.width, unicode_ok(self.out)))
         now = time.monotonic()
         if self.live is not None and (now - self.drawn > 1 / FRAMES or last):
             self.drawn = now

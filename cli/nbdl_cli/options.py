@@ -20,7 +20,9 @@ def _stack(*options: Callable) -> Callable:
 
 
 data_options = _stack(
-    click.option("--dataset", metavar="NAME|FILE", help="Data to learn from: a name, or a .csv, .npz or idx file."),
+    click.option(
+        "--dataset", metavar="NAME|FILE", help="Data to learn from: a name, or a .csv, .npz, idx or .txt file."
+    ),
     click.option("--label", metavar="COLUMN", help="Column of a .csv file to predict  [default: the last]"),
     click.option("--test", metavar="FILE", help="File with the test samples  [default: a part of the data]"),
 )

@@ -49,7 +49,7 @@ class Wishes:
     clip: float | None = None
     schedule: str | None = None
     seed: int | None = None
-    backend: str = "auto"
+    backend: str | None = None
 
 
 class Run:
@@ -95,7 +95,7 @@ class Run:
         checkpoint = load_checkpoint(self.resume)
         if "reinforcement" not in checkpoint.extra:
             raise NbdlError(f"{self.resume} was not written by `nbdl reinforce --save`, so it cannot be resumed here.")
-        kept = Wishes(**checkpoint.extra["wishes"])
+        kept = Wishes(**checkpoint.extra["reinforcement"]["wishes"])
         free = ("updates", "target", "backend")
         changed = [
             field.name
@@ -143,7 +143,7 @@ class Run:
                 schedule=w.schedule or "constant",
                 target=settled(w.target, settled(t.target, world.target)),
                 seed=self.seed,
-                backend=w.backend,
+                backend=w.backend or "serial",
                 announce=announce,
             )
         self.compile_seconds = time.perf_counter() - start
@@ -207,7 +207,7 @@ class Run:
 
     def _line(self, update: "Update") -> str:
         width = self.out.width
-        parts = [f" update {update.update:>4}", f"return {update.mean_return:8.2f}"]
+        parts = [f" {'update ' if width >= 46 else ''}{update.update:>4}", f"return {update.mean_return:7.2f}"]
         if update.right is not None:
             parts.append(f"right {figures.percent(update.right):>7}")
         if width >= 60:
@@ -224,8 +224,8 @@ class Run:
         from nbdl.checkpoint import save_checkpoint
 
         assert self.save
-        extra = {"wishes": asdict(self.wishes), "reinforcement": {**self.learning.record, "policy": self.layers}}
-        save_checkpoint(self.save, self.learning.training, extra)
+        about = {**self.learning.record, "policy": self.layers, "wishes": asdict(self.wishes)}
+        save_checkpoint(self.save, self.learning.training, {"reinforcement": about})
 
     def _stop_for_interrupt(self) -> None:
         done = f"after {self.learning.training.updates} updates"
@@ -329,7 +329,7 @@ class Run:
             "solved": learning.solved,
             "test": None if tested is None else summary(tested),
             "compile_seconds": self.compile_seconds,
-            "environment": machine(self.threads, self.wishes.backend),
+            "environment": machine(self.threads, self.wishes.backend or "serial"),
             "diverged": None,
         }
 

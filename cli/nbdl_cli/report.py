@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nbdl_cli.drawing import figures
+from nbdl_cli.sequences import bits, text_result
 
 if TYPE_CHECKING:
     from nbdl import Sequential, Training
@@ -33,9 +34,10 @@ def header(experiment: "Experiment") -> RenderableType:
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="dim", no_wrap=True)
     rows.add_column(overflow="fold")
+    what = f"windows of {data.input_shape[0]} characters" if data.kind == "text" else "examples"
     rows.add_row(
         "data",
-        f"{data.name}: {data.summary}; {len(data.train)} examples to learn from, {len(data.validation)} to check on, "
+        f"{data.name}: {data.summary}; {len(data.train)} {what} to learn from, {len(data.validation)} to check on, "
         f"{len(data.test)} kept for the end",
     )
     says = METHOD_SAYS[method].format(batch=experiment.batch, n=len(data.train))
@@ -44,7 +46,8 @@ def header(experiment: "Experiment") -> RenderableType:
     schedule = "" if experiment.schedule == "constant" else f", {experiment.schedule} schedule"
     rows.add_row("method", f"{method} gradient descent, {says}")
     rows.add_row("update", f"{optimizer.name}, {rate}{schedule}")
-    rows.add_row("cost", experiment.loss.name.replace("_", " "))
+    unit = ", in nats per character" if data.kind == "text" else ""
+    rows.add_row("cost", experiment.loss.name.replace("_", " ") + unit)
     parts: list[RenderableType] = [Text(demo.lesson, style="italic"), Text()] if demo.lesson else []
     return Panel(Group(*parts, rows), title=f"nbdl train {demo.name}", title_align="left", border_style="cyan")
 
@@ -64,6 +67,10 @@ def describe_layer(layer: Any) -> str:
         return f"{kind} {_sizes(layer.kernel_size)}{step}{then}"
     if kind.startswith(("MaxPool", "AvgPool")):
         return f"{kind} {_sizes(layer.size)}"
+    if kind == "Embedding":
+        return f"Embedding of {layer.vocabulary}"
+    if getattr(layer, "bidirectional", False):
+        return f"{kind}, both ways{then}"
     if kind == "Dropout":
         return f"Dropout {layer.rate:g}"
     return layer.kind if kind == "Activation" else kind
@@ -93,6 +100,10 @@ def epoch_line(epoch: "Epoch", experiment: "Experiment", width: int) -> str:
     """One epoch in one line, as wide as the terminal allows."""
     checked = "validation" if width >= 50 else "valid."
     parts = [f"epoch {epoch.epoch:>{4 if width > 40 else 3}}", f"loss {epoch.train_loss:7.4f}"]
+    if experiment.dataset.kind == "text" and epoch.validation_loss is not None:
+        parts.append(f"{checked} {epoch.validation_loss:6.4f} nats")
+        parts += [f"{bits(epoch.validation_loss):.2f} bits"] if width >= 60 else []
+        return "  ".join([*parts, *([f"{figures.seconds(epoch.seconds):>9}"] if width >= 76 else [])])
     if epoch.validation_accuracy is not None:
         parts.append(f"{checked} {figures.percent(epoch.validation_accuracy):>7}")
     elif epoch.validation_r2 is not None:
@@ -118,6 +129,8 @@ def curve(epochs: list["Epoch"], width: int) -> RenderableType:
 def result_lines(result: "Result", experiment: "Experiment") -> Text:
     """How good the network is on examples it has never seen."""
     data = experiment.dataset
+    if data.kind == "text":
+        return text_result(result)
     n = len(data.test)
     new = "it has never seen" if data.test is not data.train else "that it learnt from: there are no others"
     text = Text(" test  ", style="bold")

@@ -226,7 +226,8 @@ class Run:
             from nbdl_cli.console import emit_json
 
             emit_json({**self._document(None), "diverged": {"kind": error.kind, "update": error.update}})
-        self.err.print(f"[bold red]diverged[/] {error}", soft_wrap=True)
+        words = str(error).removeprefix("training diverged")
+        self.err.print(f"[bold red]training diverged[/]{words}", soft_wrap=True)
         raise click.exceptions.Exit(3)
 
     def _document(self, result) -> dict[str, Any]:
@@ -273,6 +274,8 @@ class Run:
             self.out.print(report.decision_map(self.experiment, self.model, width, 18))
         elif data.kind == "curve" and data.outputs == 1:
             self.out.print(report.fit_plot(self.experiment, self.model))
+        elif data.kind in ("text", "sequence", "series"):
+            self._report_sequences(result)
         if result is not None:
             if data.kind in (*PICTURED, "sound"):
                 report.show(
@@ -286,7 +289,23 @@ class Run:
 
             self.out.print(profile_table(self.training, self._peak()))
         if self.save:
-            self.out.print(f" saved {self.save}; try: nbdl predict {self.save}", style="dim", soft_wrap=True)
+            asks = "generate" if data.kind == "text" else "predict"
+            self.out.print(f" saved {self.save}; try: nbdl {asks} {self.save}", style="dim", soft_wrap=True)
+
+    def _report_sequences(self, result) -> None:
+        """What the network writes, answers or foretells."""
+        from nbdl_cli import sequences
+
+        data = self.experiment.dataset
+        if data.kind == "text":
+            self.out.print(sequences.sample_text(self.model, data))
+            if data.name == "number-names":
+                self.out.print(sequences.spelling(self.model, data))
+        elif result is not None and data.kind == "series":
+            for plot in sequences.series_plots(result, self.experiment):
+                self.out.print(plot)
+        elif result is not None and data.task == "regression" and data.outputs == 1:
+            self.out.print(sequences.answers(result, data))
 
     def _peak(self) -> float | None:
         if self.experiment.backend in ("cuda", "numpy"):

@@ -12,14 +12,18 @@ __all__ = ["Dataset", "Info", "Split", "cache_folder", "info", "load", "names"]
 
 BUNDLED = ("digits", "digits-writers")
 MADE = ("tones", "motion")
-DOWNLOADED = ("mnist", "fashion-mnist", "cifar10", "car-or-not", "spoken-digits")
+SEQUENCES = ("number-names", "adding-problem", "sine-series", "tones-sequence")
+DOWNLOADED = (
+    "mnist", "fashion-mnist", "cifar10", "car-or-not", "spoken-digits", "spoken-digits-sequence", "tiny-shakespeare",
+)  # fmt: skip
+WINDOWED = ("number-names", "adding-problem", "sine-series", "tiny-shakespeare")  # as many steps as one asks for
 
 
 def names() -> list[str]:
     """All data sets that have a name."""
     from nbdl_datasets import generated
 
-    return [*BUNDLED, *generated.NAMES, *MADE, *DOWNLOADED]
+    return [*BUNDLED, *generated.NAMES, *MADE, *SEQUENCES, *DOWNLOADED]
 
 
 def _check(name: str) -> None:
@@ -27,7 +31,7 @@ def _check(name: str) -> None:
         near = get_close_matches(name, names(), n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise NbdlError(
-            f"data set {name!r} is unknown; choose one of {', '.join(names())}, or a .csv, .npz or idx file.{hint}"
+            f"data set {name!r} is unknown; choose one of {', '.join(names())}, or a .csv, .npz, idx or .txt file.{hint}"
         )
 
 
@@ -37,6 +41,7 @@ def load(
     seed: int = 0,
     label: str | None = None,
     test: str | None = None,
+    steps: int | None = None,
     progress: Progress = None,
     download: bool = True,
     **options: Any,
@@ -44,29 +49,48 @@ def load(
     """A data set by name, or from a file of your own.
 
     `label` names the column of a .csv file to predict, `test` a file with the test samples; `progress(file, received,
-    total)` is told of downloads. Further options: `n` and `noise` of generated sets, `task` of files.
+    total)` is told of downloads; `steps` is the length of the sequences of texts, series and the adding problem. Further
+    options: `n` and `noise` of generated sets, `task` of files.
     Raises NbdlError that says what was given, what was expected and what to do.
     """
     path = Path(name)
-    if path.suffix in (".csv", ".npz", ".gz") or "idx" in path.name or path.is_file():
+    own = path.suffix in (".csv", ".npz", ".gz", ".txt") or "idx" in path.name or path.is_file()
+    if own or options.get("task") == "text":
         from nbdl_datasets import files
 
-        return files.load(path, seed, label, test, **options)
+        return files.load(path, seed, label, test, steps=steps, **options)
     _check(name)
+    if steps is not None and name not in WINDOWED:
+        raise NbdlError(
+            f"--steps sets the length of sequences: of {', '.join(WINDOWED)} and texts; {name} has its own."
+        )
     if label is not None or test is not None:
         raise NbdlError(f"--label and --test are for files of your own; {name} has its labels and its test samples.")
     if name in BUNDLED:
         from nbdl_datasets import digits
 
         return digits.load(name, seed)
-    if name in MADE:
-        from nbdl_datasets import motion, tones
+    if name == "motion":
+        from nbdl_datasets import motion
 
-        return (tones if name == "tones" else motion).load(seed)
-    if name == "spoken-digits":
+        return motion.load(seed)
+    if name in ("tones", "tones-sequence"):
+        from nbdl_datasets import tones
+
+        return tones.load(name, seed)
+    if name in SEQUENCES:
+        from nbdl_datasets import adding_problem, number_names, waves
+
+        makers = {"number-names": number_names, "adding-problem": adding_problem, "sine-series": waves}
+        return makers[name].load(seed, steps)
+    if name in ("spoken-digits", "spoken-digits-sequence"):
         from nbdl_datasets import speech
 
-        return speech.load(seed, progress, download)
+        return speech.load(name, seed, progress, download)
+    if name == "tiny-shakespeare":
+        from nbdl_datasets import text
+
+        return text.load_shakespeare(steps, progress, download)
     if name in ("cifar10", "car-or-not"):
         from nbdl_datasets import cifar10
 
@@ -89,14 +113,25 @@ def info(name: str) -> Info:
         text = "handwritten digits, 8 x 8 pixels"
         text += ", tested on people whose writing was never seen" if name == "digits-writers" else ""
         return Info(name, text, "classification", 5620, (8, 8), 10, "bundled", digits.CREDIT, None, True)
-    if name == "tones":
+    if name in ("tones", "tones-sequence"):
         from nbdl_datasets import tones
 
-        shape: tuple[int, ...] = (1, tones.LENGTH)
+        shape: tuple[int, ...] = tones.SHAPES[name]
         samples, classes = tones.SAMPLES, len(tones.INSTRUMENTS)
         return Info(
-            name, tones.SUMMARY, "classification", samples, shape, classes, "generated", "generated", None, True
+            name, tones.SUMMARIES[name], "classification", samples, shape, classes, "generated", "generated", None, True
         )
+    if name in SEQUENCES:
+        return _info_of_sequences(name)
+    if name == "tiny-shakespeare":
+        from nbdl_datasets import text as texts
+
+        file = texts.find()
+        folder = str(file.parent if file else cache_folder() / texts.FOLDER)
+        return Info(
+            name, texts.SUMMARY, "classification", None, (texts.STEPS,), 65, texts.ADDRESSES[0], texts.CREDIT, folder,
+            bool(file),
+        )  # fmt: skip
     if name == "motion":
         from nbdl_datasets import motion
 
@@ -105,13 +140,14 @@ def info(name: str) -> Info:
         return Info(
             name, motion.SUMMARY, "classification", samples, shape, classes, "generated", "generated", None, True
         )
-    if name == "spoken-digits":
+    if name in ("spoken-digits", "spoken-digits-sequence"):
         from nbdl_datasets import speech
 
         here = speech.find()
         folder = str(here if here else cache_folder() / speech.FOLDER)
+        shape = speech.SHAPE if name == "spoken-digits" else speech.SEQUENCE
         return Info(
-            name, speech.SUMMARY, "classification", None, speech.SHAPE, 10, speech.ADDRESSES[0], speech.CREDIT, folder,
+            name, speech.SUMMARIES[name], "classification", None, shape, 10, speech.ADDRESSES[0], speech.CREDIT, folder,
             bool(here),
         )  # fmt: skip
     if name in ("cifar10", "car-or-not"):
@@ -148,3 +184,17 @@ def info(name: str) -> Info:
     samples, classes = generated.size(name)
     task, shape = ("classification", (2,)) if classes else ("regression", (1,))
     return Info(name, generated.SUMMARIES[name], task, samples, shape, classes, "generated", "generated", None, True)
+
+
+def _info_of_sequences(name: str) -> Info:
+    from nbdl_datasets import adding_problem, number_names, text, waves
+
+    known: dict[str, tuple] = {
+        "number-names": (number_names.SUMMARY, "classification", None, (text.STEPS,), number_names.CHARACTERS),
+        "adding-problem": (
+            adding_problem.SUMMARY, "regression", sum(adding_problem.SIZES), (adding_problem.STEPS, 2), 0,
+        ),
+        "sine-series": (waves.SUMMARY, "regression", waves.LENGTH, (waves.STEPS, 1), 0),
+    }  # fmt: skip
+    summary, task, samples, shape, classes = known[name]
+    return Info(name, summary, task, samples, shape, classes, "generated", "generated", None, True)

@@ -9,16 +9,22 @@ from nbdl.errors import NbdlError
 
 @dataclass(frozen=True)
 class Split:
-    """Samples: inputs (n, ...) of any number type; targets (n) class numbers, or (n, k) float32 values."""
+    """Samples: inputs (n, ...) of any number type; targets (n) class numbers, or (n, k) float32 values.
+
+    Texts have a class number for each step, targets (n, steps). `lengths` (n) says how many steps of each sequence count,
+    where they differ: what lies behind is padding.
+    """
 
     inputs: np.ndarray
     targets: np.ndarray
+    lengths: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def take(self, rows: np.ndarray) -> "Split":
-        return Split(self.inputs[rows], self.targets[rows])
+        lengths = None if self.lengths is None else self.lengths[rows]
+        return Split(self.inputs[rows], self.targets[rows], lengths)
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,9 @@ class Dataset:
 
     `task` is classification or regression; `kind` says how to draw a sample: image (height, width) or (3, height,
     width), video (1, frames, height, width), spectrogram (bands, frames), sound (1, samples), points (two numbers), curve
-    (one number in, one out) or table.
+    (one number in, one out), text (steps: numbers of characters, which are the `classes`), sequence (steps, features),
+    series (steps, features: what was measured, to foretell what follows) or table. `continuous` where each sample goes on
+    where the one before it ended.
     """
 
     name: str
@@ -42,6 +50,7 @@ class Dataset:
     features: tuple[str, ...] = ()
     summary: str = ""
     credit: str = ""
+    continuous: bool = False
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -104,7 +104,7 @@ def load(name: str, seed: int, progress: Progress = None, download: bool = True)
 
         return _cars(*drawings.pictures(seed), seed, "drawn", "generated")
     if not paths:
-        paths = [fetch("cifar10", ARCHIVE, addresses("cifar10", ADDRESSES), MD5, progress, download)]
+        paths = [fetch("cifar10", ARCHIVE, addresses("cifar10", ADDRESSES), f"md5:{MD5}", progress, download)]
     samples, test = _read(paths)
     if name == "car-or-not":
         return _cars(_balanced(samples, seed), _balanced(test, seed), seed, "photographs of CIFAR-10", CREDIT)

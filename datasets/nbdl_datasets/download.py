@@ -42,12 +42,13 @@ def fetch(
     name: str,
     file: str,
     urls: tuple[str, ...],
-    md5: str | None,
+    checksum: str | None,
     progress: Progress,
     download: bool = True,
     folder: str | None = None,
 ) -> Path:
-    """The file, from the first address that has it whole: by its MD5, or without one as a zip archive that can be read.
+    """The file, from the first address that has it whole: by its checksum (`md5:...` or `sha256:...`), or without one as
+    a zip archive that can be read.
 
     It goes to `folder` (as a rule the data set's name) below the cache's. Raises NbdlError that says how to put it there by
     hand.
@@ -71,7 +72,7 @@ def fetch(
             return Path(
                 pooch.retrieve(
                     url,
-                    known_hash=f"md5:{md5}" if md5 else None,
+                    known_hash=checksum,
                     fname=file,
                     path=place,
                     downloader=lambda address, target, _: _resume(

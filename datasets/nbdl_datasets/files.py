@@ -1,4 +1,4 @@
-"""A user's own data: a table in .csv, arrays in .npz, or images in idx files."""
+"""A user's own data: a table in .csv, arrays in .npz, images in idx files, or a text."""
 
 import csv
 import io
@@ -10,18 +10,35 @@ import numpy as np
 from nbdl.errors import NbdlError
 from nbdl_datasets.base import Dataset, Split, cut
 from nbdl_datasets.mnist import pair
+from nbdl_datasets.text import load_file as load_text
 
 CREDIT = "your own"
 MANY = 20  # distinct numbers in a label column from which it is taken for a value to predict, not for a class
 PAIRS = (("x", "y"), ("inputs", "targets"), ("x_train", "y_train"), ("images", "labels"))
 
 
-def load(path: Path, seed: int, label: str | None = None, test: str | None = None, task: str | None = None) -> Dataset:
-    """A data set from a file, by its ending; `test` names a file of the same kind with the test samples."""
+def load(
+    path: Path,
+    seed: int,
+    label: str | None = None,
+    test: str | None = None,
+    task: str | None = None,
+    steps: int | None = None,
+) -> Dataset:
+    """A data set from a file, by its ending; `test` names a file of the same kind with the test samples.
+
+    A text (`task` text, or .txt) is cut into windows of `steps` characters.
+    """
     if not path.is_file():
         raise NbdlError(f"there is no data file {path}.")
+    if task == "text" or (task is None and path.suffix == ".txt"):
+        if label is not None or test is not None:
+            raise NbdlError(f"{path} is a text: it has no column to predict, and its end is the test.")
+        return load_text(path, steps)
+    if steps is not None:
+        raise NbdlError(f"{path} holds no sequences that could be {steps} steps long; leave the steps out.")
     if task not in (None, "classification", "regression"):
-        raise NbdlError(f"task {task!r}: expected classification or regression.")
+        raise NbdlError(f"task {task!r}: expected classification, regression or text.")
     if path.suffix == ".csv":
         return _table(path, seed, label, Path(test) if test else None, task)
     if path.suffix == ".npz":
@@ -29,7 +46,8 @@ def load(path: Path, seed: int, label: str | None = None, test: str | None = Non
     return _images(path, seed, Path(test) if test else None)
 
 
-def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+def read_table(path: Path, least: int = 2) -> tuple[list[str], list[list[str]]]:
+    """Column names (of its first line, or made up) and the lines of cells; raises NbdlError below `least` columns."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -44,7 +62,7 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
     if not rows:
         raise NbdlError(f"{path} is empty; expected a line of column names and lines of values.")
     names, *body = [[cell.strip() for cell in row] for row in rows]
-    if len(names) < 2:
+    if len(names) < least:
         raise NbdlError(f"{path} has one column, {names[0]!r}; expected at least one feature and a label.")
     if all(_is_number(cell) for cell in names):  # no line of names
         names, body = [f"column_{i + 1}" for i in range(len(names))], [names, *body]
@@ -81,7 +99,7 @@ def _numbers(path: Path, names: list[str], columns: list[int], body: list[list[s
 
 
 def _table(path: Path, seed: int, label: str | None, test: Path | None, task: str | None) -> Dataset:
-    names, body = _rows(path)
+    names, body = read_table(path)
     if label is not None and label not in names:
         raise NbdlError(f"{path} has no column {label!r}; its columns are {', '.join(names)}.")
     target = names.index(label) if label is not None else len(names) - 1
@@ -103,7 +121,7 @@ def _table(path: Path, seed: int, label: str | None, test: Path | None, task: st
         _check_classes(path, targets, classes)
     samples = Split(_numbers(path, names, columns, body), targets)
     if test is not None:
-        other_names, other_body = _rows(test)
+        other_names, other_body = read_table(test)
         if other_names != names:
             raise NbdlError(f"{test} has the columns {', '.join(other_names)}; {path} has {', '.join(names)}.")
         if task == "regression":
@@ -216,7 +234,10 @@ def _check_arrays(path: Path, part: Split, task: str | None) -> Split:
     if task == "regression" or (task is None and targets.dtype.kind == "f"):
         return Split(inputs, targets.reshape(len(targets), -1).astype(np.float32))
     if targets.size != len(targets) or (targets != np.floor(targets)).any() or targets.min() < 0:
-        raise NbdlError(f"{path}: class labels must be whole numbers from 0 on, one for each sample.")
+        raise NbdlError(
+            f"{path}: class labels must be whole numbers from 0 on, one for each sample; these are "
+            f"{targets.shape} from {targets.min()} to {targets.max()}."
+        )
     return Split(inputs, targets.reshape(-1).astype(np.int64))
 
 

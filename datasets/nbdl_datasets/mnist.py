@@ -74,7 +74,7 @@ def load(name: str, seed: int, progress: Progress = None, download: bool = True)
     for file, md5 in zip(FILES, source.md5, strict=True):
         if file not in paths:
             urls = tuple(f"{url}{file}.gz" for url in source.urls())
-            paths[file] = fetch(name, f"{file}.gz", urls, md5, progress, download)
+            paths[file] = fetch(name, f"{file}.gz", urls, f"md5:{md5}", progress, download)
     samples = pair(paths[FILES[0]], paths[FILES[1]])
     train, validation = cut(samples, (0.9,), seed, stratify=True)
     test = pair(paths[FILES[2]], paths[FILES[3]])

@@ -8,7 +8,7 @@ import numpy as np
 
 from nbdl.errors import NbdlError
 from nbdl_datasets import speech, tones, wav
-from nbdl_datasets.spectrogram import spectrogram
+from nbdl_datasets.spectrogram import sequence, spectrogram
 
 NETPBM = {b"P2": 1, b"P3": 3, b"P5": 1, b"P6": 3}  # channels; 5 and 6 hold bytes, 2 and 3 text
 PICTURES = (".pgm", ".ppm", ".pnm")
@@ -47,6 +47,12 @@ def read(path: str | Path, shape: tuple[int, ...], *, kind: str = "table", offse
     if not np.isfinite(found).all():
         raise NbdlError(f"{path} holds numbers that are not finite (nan or infinity).")
     return found.reshape(shape).astype(np.float32)
+
+
+def steps_of(sample: np.ndarray) -> int:
+    """How many steps of a sequence there are before the zeros that pad it. Shape: (steps, features)"""
+    some = np.flatnonzero(sample.reshape(len(sample), -1).any(axis=1))
+    return int(some[-1]) + 1 if len(some) else 0
 
 
 def _array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -95,6 +101,11 @@ def _numbers(path: Path, content: bytes) -> np.ndarray:
 def _sound(path: Path, content: bytes, shape: tuple[int, ...], kind: str) -> np.ndarray:
     if kind == "spectrogram" and shape == speech.SHAPE:
         return spectrogram(speech._trimmed(wav.read(content, str(path), speech.RATE)), speech.RATE, speech.FRAMES)
+    if kind == "sequence" and shape == speech.SEQUENCE:
+        moments = sequence(speech._trimmed(wav.read(content, str(path), speech.RATE)), speech.RATE, speech.MOMENTS)
+        return np.pad(moments, ((0, speech.MOMENTS - len(moments)), (0, 0)))
+    if kind == "sequence" and shape == tones.SHAPES["tones-sequence"]:
+        return sequence(_sound(path, content, tones.SHAPES["tones"], "sound")[0], tones.RATE, tones.MOMENTS)
     if kind != "sound":
         what = f"pictures of {shape[-1]} x {shape[-2]} pixels" if kind == "image" else "other samples"
         raise NbdlError(f"{path} is a sound; this network takes {what}, of shape {shape}. Give a file of that kind.")

@@ -1,4 +1,4 @@
-"""Spoken digits: people saying 0 to 9 (Free Spoken Digit Dataset), as pictures of their sound.
+"""Spoken digits: people saying 0 to 9 (Free Spoken Digit Dataset), as pictures of their sound or as sequences of moments.
 
 Files are named digit_speaker_take.wav; takes 0 to 4 are kept for the test, as the publishers do.
 """
@@ -14,16 +14,20 @@ from nbdl.errors import NbdlError
 from nbdl_datasets import wav
 from nbdl_datasets.base import Dataset, Split, cut
 from nbdl_datasets.download import Progress, addresses, fetch, folders
-from nbdl_datasets.spectrogram import BANDS, spectrogram
+from nbdl_datasets.spectrogram import BANDS, SCALE, sequence, spectrogram
 
 RATE, FRAMES, TEST_TAKES = 8000, 32, 5
+MOMENTS = 48  # of a sequence at most: three quarters of a second, which one recording in 300 exceeds
 FOLDER = "fsdd"
 ADDRESSES = ("https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/heads/master.zip",)
 NAME = re.compile(r"([0-9])_([^_]+)_([0-9]+)\.wav")
 CREDIT = "Z. Jackson and others, Free Spoken Digit Dataset, CC BY-SA 4.0"
-SUMMARY = "people saying the digits 0 to 9, as pictures of their sound"
+SUMMARIES = {
+    "spoken-digits": "people saying the digits 0 to 9, as pictures of their sound",
+    "spoken-digits-sequence": "people saying the digits 0 to 9, moment by moment, as long as they take",
+}
 SHAPE = (BANDS, FRAMES)
-SCALE = 0.4  # powers of ten reach from -5 to 6: in steps of this size a network starts near the cost of guessing
+SEQUENCE = (MOMENTS, BANDS)
 
 
 def find() -> Path | None:
@@ -59,18 +63,17 @@ def _trimmed(sound: np.ndarray) -> np.ndarray:
     return sound[loud[0] : loud[-1] + 1] if len(loud) else sound
 
 
-def load(seed: int, progress: Progress = None, download: bool = True) -> Dataset:
-    """All recordings; a tenth of those that are not for the test is set apart to check on."""
+def _sounds(progress: Progress, download: bool) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """All recordings without their silence, the digits said, and whether each is for the test."""
     path = find() or fetch(
         "spoken-digits", "recordings.zip", addresses("spoken-digits", ADDRESSES), None, progress, download, FOLDER
     )
-    pictures, digits, tests = [], [], []
+    sounds, digits, tests = [], [], []
     for name, content in _files(path):
         read = NAME.fullmatch(name)
         if read is None:
             raise NbdlError(f"{name} in {path}: expected a name like 7_jackson_12.wav (digit, speaker, take).")
-        sound = _trimmed(wav.read(content, f"{path}/{name}", RATE))
-        pictures.append(spectrogram(sound, RATE, FRAMES))
+        sounds.append(_trimmed(wav.read(content, f"{path}/{name}", RATE)))
         digits.append(int(read[1]))
         tests.append(int(read[3]) < TEST_TAKES)
     if not any(tests) or all(tests):
@@ -78,9 +81,29 @@ def load(seed: int, progress: Progress = None, download: bool = True) -> Dataset
             f"{path} holds {sum(tests)} recordings of the takes 0 to {TEST_TAKES - 1}, to test on, and "
             f"{len(tests) - sum(tests)} others, to learn from; expected both, named digit_speaker_take.wav."
         )
-    samples, kept = Split(np.stack(pictures), np.array(digits)), np.array(tests)
+    return sounds, np.array(digits), np.array(tests)
+
+
+def _pictures(sounds: list[np.ndarray], digits: np.ndarray) -> Split:
+    return Split(np.stack([spectrogram(sound, RATE, FRAMES) for sound in sounds]), digits)
+
+
+def _sequences(sounds: list[np.ndarray], digits: np.ndarray) -> Split:
+    """Moments of every sound, zeros behind those of the shorter ones, and how many there are."""
+    found = [sequence(sound, RATE, MOMENTS) for sound in sounds]
+    inputs = np.zeros((len(found), *SEQUENCE), np.float32)
+    for row, one in zip(inputs, found, strict=True):
+        row[: len(one)] = one
+    return Split(inputs, digits, np.array([len(one) for one in found]))
+
+
+def load(name: str, seed: int, progress: Progress = None, download: bool = True) -> Dataset:
+    """All recordings; a tenth of those that are not for the test is set apart to check on."""
+    sounds, digits, kept = _sounds(progress, download)
+    pictured = name == "spoken-digits"
+    samples = (_pictures if pictured else _sequences)(sounds, digits)
     train, validation = cut(samples.take(np.flatnonzero(~kept)), (0.9,), seed, stratify=True)
     return Dataset(
-        "spoken-digits", train, validation, samples.take(np.flatnonzero(kept)), "classification", tuple("0123456789"),
-        scale=SCALE, kind="spectrogram", summary=SUMMARY, credit=CREDIT,
+        name, train, validation, samples.take(np.flatnonzero(kept)), "classification", tuple("0123456789"),
+        scale=SCALE, kind="spectrogram" if pictured else "sequence", summary=SUMMARIES[name], credit=CREDIT,
     )  # fmt: skip

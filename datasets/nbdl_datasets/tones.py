@@ -2,12 +2,13 @@
 
     s(t) = envelope(t) * sum over h of a_h sin(2 pi h f t + phase_h) + noise
 
-Shape: (1, 2048) samples of 8 kHz from -1 to 1, a quarter of a second.
+Shape: (1, 2048) samples of 8 kHz from -1 to 1, a quarter of a second; as a sequence (15, 32), what is loud in each moment.
 """
 
 import numpy as np
 
 from nbdl_datasets.base import Dataset, Split, cut
+from nbdl_datasets.spectrogram import BANDS, HOP, SCALE, WINDOW, sequence
 
 RATE, LENGTH, SAMPLES = 8000, 2048, 3000
 INSTRUMENTS = {  # strength of the overtones, seconds to swell, seconds to fade
@@ -17,7 +18,12 @@ INSTRUMENTS = {  # strength of the overtones, seconds to swell, seconds to fade
     "piano": ((1.0, 0.5, 0.25, 0.15, 0.08), 0.002, 0.12),
     "bell": ((1.0, 0.0, 0.5, 0.0, 0.0, 0.6), 0.001, 0.25),
 }
-SUMMARY = "a quarter of a second of sound: which of five instruments plays?"
+SUMMARIES = {
+    "tones": "a quarter of a second of sound: which of five instruments plays?",
+    "tones-sequence": "the same sounds moment by moment: which of five instruments plays?",
+}
+MOMENTS = (LENGTH - WINDOW) // HOP + 1
+SHAPES = {"tones": (1, LENGTH), "tones-sequence": (MOMENTS, BANDS)}
 
 
 def _tone(random, instrument: str) -> np.ndarray:
@@ -38,13 +44,15 @@ def _tone(random, instrument: str) -> np.ndarray:
     return np.clip(wave + random.normal(0, 0.02, LENGTH), -1, 1)
 
 
-def load(seed: int) -> Dataset:
+def load(name: str, seed: int) -> Dataset:
     """3000 tones, as many of each instrument, cut 70/10/20."""
     random, names = np.random.default_rng([seed, 17]), list(INSTRUMENTS)
     targets = np.arange(SAMPLES) % len(names)
     waves = np.stack([_tone(random, names[t]) for t in targets]).astype(np.float32)
-    train, validation, test = cut(Split(waves[:, None], targets.astype(np.int64)), (0.7, 0.1), seed, stratify=True)
+    whole = name == "tones"
+    inputs = waves[:, None] if whole else np.stack([sequence(wave, RATE, MOMENTS) for wave in waves])
+    train, validation, test = cut(Split(inputs, targets.astype(np.int64)), (0.7, 0.1), seed, stratify=True)
     return Dataset(
-        "tones", train, validation, test, "classification", tuple(names), kind="sound", summary=SUMMARY,
-        credit="generated",
+        name, train, validation, test, "classification", tuple(names), kind="sound" if whole else "sequence",
+        scale=1.0 if whole else SCALE, summary=SUMMARIES[name], credit="generated",
     )  # fmt: skip

@@ -19,7 +19,8 @@ class Problem:
     """The same for every contender.
 
     Seed k cuts `train` and `validation` anew, together and in the same proportions (of every class); the test samples are
-    never touched by it, so that nothing that a rate was tuned on is ever tested on. `recut=False` leaves the cut as it is.
+    never touched by it, so that nothing that a rate was tuned on is ever tested on. `recut=False` leaves the cut as it is,
+    as do samples that go on where the one before ended.
     `timeout` is in seconds of a run, evaluation included.
     """
 
@@ -45,15 +46,16 @@ class Problem:
         return "accuracy" if self.classifies else "R²"
 
     @cached_property
-    def _pool(self) -> tuple[np.ndarray, np.ndarray]:
+    def _pool(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         a, b = self.train, self.validation
-        return np.concatenate([a.inputs, b.inputs]), np.concatenate([a.targets, b.targets])
+        lengths = None if a.lengths is None else np.concatenate([a.lengths, b.lengths])
+        return np.concatenate([a.inputs, b.inputs]), np.concatenate([a.targets, b.targets]), lengths
 
     def split(self, seed: int) -> tuple[Data, Data]:
         """The samples to learn from and those to check on, as seed `seed` cuts them."""
-        if not self.recut or not len(self.validation):
+        if not self.recut or not len(self.validation) or self.train.continuous:
             return self.train, self.validation
-        inputs, targets = self._pool
+        inputs, targets, lengths = self._pool
         random = np.random.default_rng([seed, 2])
         share = len(self.train) / len(targets)
         labels = targets.reshape(len(targets), -1)[:, 0] if self.classifies else np.zeros(len(targets), int)
@@ -65,11 +67,12 @@ class Problem:
         for label, part in zip(classes, parts, strict=True):
             rows = random.permutation(np.flatnonzero(labels == label))
             learnt[rows[:part]] = True
-        offset, scale = self.train.offset, self.train.scale
-        return (
-            Data(inputs[learnt], targets[learnt], offset, scale),
-            Data(inputs[~learnt], targets[~learnt], offset, scale),
-        )
+
+        def part_of(rows: np.ndarray) -> Data:
+            kept = lengths if lengths is None else lengths[rows]
+            return Data(inputs[rows], targets[rows], self.train.offset, self.train.scale, kept)
+
+        return part_of(learnt), part_of(~learnt)
 
     @cached_property
     def blind_loss(self) -> float:
@@ -88,7 +91,7 @@ class Problem:
         """Changes with anything that a result may depend on, down to the last byte of the data."""
         found = hashlib.sha256()
         for data in (self.train, self.validation, self.test):
-            for array in (data.inputs, data.targets):
+            for array in (data.inputs, data.targets, *([] if data.lengths is None else [data.lengths])):
                 array = np.ascontiguousarray(array)
                 found.update(f"{array.dtype} {array.shape} {data.offset!r} {data.scale!r}".encode())
                 found.update(array.view(np.uint8).reshape(-1).data)

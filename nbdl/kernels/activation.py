@@ -62,32 +62,32 @@ def _backward_reference(dx, dy, saved, kind):
 
 
 @register_jitable
-def activate(y, x, kind):
-    """y = f(x) on one-dimensional pieces; each kind has a loop of its own, so that each becomes vector code."""
+def activate(y, kind):
+    """y = f(y) on a one-dimensional piece; each kind has a loop of its own, so that each becomes vector code.
+
+    In place, because a loop over two arrays that may be the same is not made vector code.
+    """
     zero, one, slope, half = y.dtype.type(0), y.dtype.type(1), y.dtype.type(SLOPE), y.dtype.type(0.5)
-    if kind == LINEAR:
+    if kind == STEP:
         for i in range(y.size):
-            y[i] = x[i]
-    elif kind == STEP:
-        for i in range(y.size):
-            y[i] = one if x[i] > zero else zero
+            y[i] = one if y[i] > zero else zero
     elif kind == SIGMOID:
         for i in range(y.size):
-            y[i] = sigmoid(x[i])
+            y[i] = sigmoid(y[i])
     elif kind == TANH:
         for i in range(y.size):
-            y[i] = tanh(x[i])
+            y[i] = tanh(y[i])
     elif kind == RELU:
         # Written so that NaN passes through: a network that has diverged must look so.
         for i in range(y.size):
-            y[i] = zero if x[i] < zero else x[i]
+            y[i] = zero if y[i] < zero else y[i]
     elif kind == LEAKY_RELU:
         for i in range(y.size):
-            y[i] = x[i] * slope if x[i] < zero else x[i]
-    else:
+            y[i] = y[i] * slope if y[i] < zero else y[i]
+    elif kind == GELU:
         root = y.dtype.type(_ROOT_HALF)
         for i in range(y.size):
-            y[i] = x[i] * (half + half * erf(root * x[i]))
+            y[i] = y[i] * (half + half * erf(root * y[i]))
 
 
 @register_jitable
@@ -122,7 +122,10 @@ def _forward_cpu(y, x, kind):
     y, x = y.reshape(y.size), x.reshape(x.size)
     for chunk in prange((y.size + CHUNK - 1) // CHUNK):
         here = slice(chunk * CHUNK, min(y.size, (chunk + 1) * CHUNK))
-        activate(y[here], x[here], kind)
+        target, source = y[here], x[here]
+        for i in range(target.size):
+            target[i] = source[i]
+        activate(target, kind)
 
 
 def _backward_cpu(dx, dy, saved, kind):
@@ -137,7 +140,7 @@ def _forward_cuda(y, x, kind):
     if i < y.size:
         value = cuda.local.array(1, y.dtype)
         value[0] = x.flat[i]
-        activate(value, value, kind)
+        activate(value, kind)
         y.flat[i] = value[0]
 
 

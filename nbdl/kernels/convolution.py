@@ -101,7 +101,7 @@ def _finish(row, start, stop, bias, activation):
     for p in range(piece.size):
         piece[p] += bias
     if activation != LINEAR:
-        activate(piece, piece, activation)
+        activate(piece, activation)
 
 
 @register_jitable
@@ -234,7 +234,7 @@ def _cuda(y, x, w, b, stage, turned, spec, activation):
         value[0] = _window_sum(x[n], w[f], first, z, line, column, spec)
         if b.size > 0:
             value[0] += b[f]
-        activate(value, value, activation)
+        activate(value, activation)
         y[n, f, z, line, column] = value[0]
 
 
@@ -518,7 +518,7 @@ def _transposed_cuda(y, x, w, b, stage, turned, spread, spec, activation):
         value[0] = _cell_sum(x[n], w, c, z, line, column, spec)
         if b.size > 0:
             value[0] += b[c]
-            activate(value, value, activation)
+            activate(value, activation)
         y[n, c, z, line, column] = value[0]
 
 

@@ -56,7 +56,7 @@ def _cpu(y, x, w, b, partial, activation):
                 multiply(partial[:, j0:j1], x[:, half:], w[half:, j0:j1], 1, 0)
         for worker in prange(workers):
             i0, i1 = piece(worker, workers, batch, 1)
-            _finish(y[i0:i1], partial[i0:i1], b, half, activation)
+            _finish(y, partial, b, half, activation, i0, i1, 0, units)
         return
     rows, columns = cut(batch, units, workers)
     for part in prange(rows * columns):
@@ -67,22 +67,23 @@ def _cpu(y, x, w, b, partial, activation):
             multiply(partial[i0:i1, j0:j1], x[i0:i1, half:], w[half:, j0:j1], 1, 0)
         else:
             multiply(y[i0:i1, j0:j1], x[i0:i1], w[:, j0:j1], 1, 0)
-        _finish(y[i0:i1, j0:j1], partial[i0:i1, j0:j1], b[j0:j1], half, activation)
+        _finish(y, partial, b, half, activation, i0, i1, j0, j1)
 
 
 @register_jitable
-def _finish(y, partial, b, half, activation):
+def _finish(y, partial, b, half, activation, i0, i1, j0, j1):
     """Add the second half and the bias, and apply the activation, row by row while they are still in the cache."""
-    for i in range(y.shape[0]):
-        row = y[i]
+    bias = b[j0:j1]
+    for i in range(i0, i1):
+        row = y[i, j0:j1]  # cut from the whole array: a piece of a piece is not known to lie without gaps
         if half > 0:
-            rest = partial[i]
+            rest = partial[i, j0:j1]
             for j in range(row.size):
                 row[j] += rest[j]
         for j in range(row.size):
-            row[j] += b[j]
+            row[j] += bias[j]
         if activation != LINEAR:
-            activate(row, row, activation)
+            activate(row, activation)
 
 
 def _cuda(y, x, w, b, partial, activation):
@@ -94,7 +95,7 @@ def _cuda(y, x, w, b, partial, activation):
             if i < y.shape[0] and j < y.shape[1]:
                 value = cuda.local.array(1, y.dtype)
                 value[0] = z[r, s] + b[j]
-                activate(value, value, activation)
+                activate(value, activation)
                 y[i, j] = value[0]
 
 
@@ -143,28 +144,18 @@ def _weights_cpu(dw, db, x, dz, blend):
     for part in prange(rows * columns):
         i0, i1 = piece(part // columns, rows, inputs, 16)
         j0, j1 = piece(part % columns, columns, units, GRAIN)
-        if batch == 1:  # an outer product: bound by memory, so walk it row after row
-            error = dz[0, j0:j1]
-            for i in range(i0, i1):
-                row, factor = dw[i, j0:j1], scale * x[0, i]
-                if factor == 0 and keep == 1:  # an input of 0 moves no weight: most pixels of a digit are 0
-                    continue
-                if keep == 0:
-                    for j in range(row.size):
-                        row[j] = factor * error[j]
-                else:
-                    for j in range(row.size):
-                        row[j] = keep * row[j] + factor * error[j]
-        else:
-            multiply(dw[i0:i1, j0:j1], x.T[i0:i1], dz[:, j0:j1], scale, keep)
+        multiply(dw[i0:i1, j0:j1], x.T[i0:i1], dz[:, j0:j1], scale, keep)
         if i0 == 0:
-            bias = db[j0:j1]
-            for j in range(bias.size):
-                bias[j] = keep * bias[j] if keep != 0 else keep
-            for i in range(batch):
-                error = dz[i, j0:j1]
-                for j in range(bias.size):
-                    bias[j] += scale * error[j]
+            bias, total = db[j0:j1], dz[0, j0:j1]
+            if batch > 1:
+                # Summed up before it meets the bias: beside a large bias, small errors one by one are rounded away.
+                total = np.zeros(j1 - j0, db.dtype)
+                for i in range(batch):
+                    error = dz[i, j0:j1]
+                    for j in range(total.size):
+                        total[j] += error[j]
+            for j in range(total.size):
+                bias[j] = scale * total[j] + (keep * bias[j] if keep != 0 else keep)
 
 
 def _weights_cuda(dw, db, x, dz, blend):

@@ -11,11 +11,9 @@ from numba import prange
 
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.blocks import a_block_each_row, a_thread_each
-from nbdl.kernels.dense import halves_dealt
-from nbdl.kernels.matmul import piece
-from nbdl.kernels.tile import prefetch
+from nbdl.kernels.tile import LINE_BYTES, prefetch
 
-AHEAD = 4  # rows between asking for one and reading it
+AHEAD = 8  # rows between asking for one and reading it
 
 
 def _reference(x, t, inputs, targets, order, position, offset, scale):
@@ -26,25 +24,21 @@ def _reference(x, t, inputs, targets, order, position, offset, scale):
 
 def _cpu(x, t, inputs, targets, order, position, offset, scale):
     shift, factor, first = x.dtype.type(offset), x.dtype.type(scale), position[0]
-    (batch, features), size, workers = x.shape, inputs.itemsize, threads()
-    # Long samples are dealt to threads as a dense layer deals its inputs: each then gathers what it will multiply.
-    columns = halves_dealt(features, 1, workers)
-    rows = max(1, min(workers // columns, batch))
-    for part in prange(rows * columns):
-        i0, i1 = batch * (part // columns) // rows, batch * (part // columns + 1) // rows
-        j0, j1 = piece(part % columns, columns, features, 16)  # whole cache lines: two cores on one line would fight
-        for i in range(i0, i1):
+    (batch, features), size = x.shape, inputs.itemsize
+    parts = max(1, min(threads(), batch))
+    for part in prange(parts):
+        stop = batch * (part + 1) // parts
+        for i in range(batch * part // parts, stop):
             row = order[first + i]
-            if i + AHEAD < i1:  # shuffled rows come from far: ask for one early
-                address = inputs.ctypes.data + (order[first + i + AHEAD] * features + j0) * size
-                for line in range(0, (j1 - j0) * size, 64):
+            if i + AHEAD < stop:  # shuffled rows come from far: ask for one early
+                address = inputs.ctypes.data + order[first + i + AHEAD] * features * size
+                for line in range(0, features * size, LINE_BYTES):
                     prefetch(address + line)
-            source, target = inputs[row, j0:j1], x[i, j0:j1]
-            for j in range(target.size):
+            source, target = inputs[row], x[i]
+            for j in range(features):
                 target[j] = (x.dtype.type(source[j]) - shift) * factor
-            if j0 == 0:
-                for j in range(t.shape[1]):
-                    t[i, j] = targets[row, j]
+            for j in range(t.shape[1]):
+                t[i, j] = targets[row, j]
 
 
 def _cuda(x, t, inputs, targets, order, position, offset, scale):

@@ -21,6 +21,8 @@ from nbdl.kernel import Kernel, cuda
 from nbdl.kernels.blocks import a_block_each_row, block_max, block_sum, threads_for
 from nbdl.kernels.elementary import exp, sigmoid
 
+ROWS = 16  # samples that a thread takes at a time
+
 
 @register_jitable
 def _mean(loss, each, counted):
@@ -151,23 +153,30 @@ def _xent_cpu(loss, each, dz, z, t):
     for i in range(batch):
         counted += t[i] >= 0
     share = z.dtype.type(1.0 / max(1, counted))
-    for i in prange(batch):
-        if t[i] < 0:
-            dz[i] = 0
-            each[i] = 0
-            continue
-        highest = z[i, 0]
-        for j in range(1, classes):
-            highest = z[i, j] if z[i, j] > highest else highest  # max() would branch, and guess wrong half the time
-        total = z.dtype.type(0)
-        for j in range(classes):
-            dz[i, j] = exp(z[i, j] - highest)
-            total += dz[i, j]
-        each[i] = np.log(total) - (z[i, t[i]] - highest)
-        factor = share / total
-        for j in range(classes):
-            dz[i, j] *= factor
-        dz[i, t[i]] -= share
+    for group in prange((batch + ROWS - 1) // ROWS):
+        i0, i1 = group * ROWS, min(batch, (group + 1) * ROWS)
+        for i in range(i0, i1):
+            highest = z[i, 0]
+            for j in range(1, classes):
+                highest = z[i, j] if z[i, j] > highest else highest  # max() would branch, and guess wrong half the time
+            for j in range(classes):
+                dz[i, j] = z[i, j] - highest
+            each[i] = -dz[i, t[i]] if t[i] >= 0 else 0
+        rows = dz[i0:i1].reshape((i1 - i0) * classes)
+        for k in range(rows.size):  # all rows at once: ten classes alone would not fill a vector
+            rows[k] = exp(rows[k])
+        for i in range(i0, i1):
+            if t[i] < 0:
+                dz[i] = 0
+                continue
+            total = z.dtype.type(0)
+            for j in range(classes):
+                total += dz[i, j]
+            each[i] += np.log(total)
+            factor = share / total
+            for j in range(classes):
+                dz[i, j] *= factor
+            dz[i, t[i]] -= share
     _mean(loss, each, max(1, counted))
 
 

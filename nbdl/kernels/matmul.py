@@ -25,6 +25,7 @@ from nbdl.kernels.tile import (
     outer_tile,
     pack_panel,
     pack_panel_transposed,
+    rank_one_tile,
     stack_panel,
     vector_lanes,
 )
@@ -38,6 +39,11 @@ TRANSPOSE_ROWS = 12  # from this many rows on, copying a transposed B into panel
 def _multiply_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
     size, lanes = element_bytes(scale), vector_lanes(scale)
     panel, width = stack_panel(scale), VECTORS * lanes
+    if k == 1:
+        for j in range(0, n, WIDE_VECTORS * lanes):
+            vectors = min(WIDE_VECTORS, (n - j + lanes - 1) // lanes)
+            rank_one_tile(m, vectors, a, a_row, b + j * size, c + j * size, c_row, n - j, scale, keep)
+        return
     panels = (k + DEPTH - 1) // DEPTH
     for p in range(panels):
         k0, held = k * p // panels, keep if p == 0 else keep * 0 + 1

@@ -10,8 +10,8 @@ from numba.extending import register_jitable
 
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.blocks import a_thread_each, threads_for
-from nbdl.kernels.matmul import GRAIN, multiply, piece
-from nbdl.kernels.tile import DEPTH, REGISTER_BYTES, VECTORS, WIDE_VECTORS
+from nbdl.kernels.matmul import GRAIN, multiply, multiply_at, piece
+from nbdl.kernels.tile import DEPTH, REGISTER_BYTES, SIMD, VECTORS, WIDE_VECTORS
 
 _LANES = max(16, REGISTER_BYTES) // 4
 FEW = 4  # samples from which on a step is a product of matrices, and not of a vector or two with a matrix
@@ -56,12 +56,28 @@ def pack_turned(panel, u, number):
 
 
 @register_jitable
-def add_product(c, a, panels):
-    """C += A U from the panels of U, or A transpose(U) from those of transpose(U). Shape: c (m, n), a (m, k)."""
+def _add_sliced(c, a, panels):
     width = panels.shape[2]
     for number in range(panels.shape[0]):
         j0, j1 = number * width, min((number + 1) * width, c.shape[1])
         multiply(c[:, j0:j1], a, panels[number, :, : j1 - j0], 1, 1)
+
+
+@register_jitable
+def _add_at(c, a, panels):
+    # By addresses: slices of arrays would take longer to make than a small product takes.
+    size, width, one = c.itemsize, panels.shape[2], c.dtype.type(1)
+    c_row, a_row, b_row = c.strides[0] // size, a.strides[0] // size, panels.strides[1] // size
+    for number in range(panels.shape[0]):
+        j = number * width
+        multiply_at(
+            c.ctypes.data + j * size, c_row, a.ctypes.data, a_row, 1, panels.ctypes.data + number * panels.strides[0],
+            b_row, c.shape[0], min(width, c.shape[1] - j), a.shape[1], one, one,
+        )  # fmt: skip
+
+
+# C += A U from the panels of U, or A transpose(U) from those of transpose(U). Shape: c (m, n), a (m, k).
+add_product = _add_sliced if SIMD == "plain" else _add_at
 
 
 @register_jitable

@@ -21,6 +21,7 @@ from numba import prange
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import RELU, TANH, activate
 from nbdl.kernels.blocks import threads_for
+from nbdl.kernels.elementary import tanh
 from nbdl.kernels.matmul import piece
 from nbdl.kernels.recurrence import add_product, fill_rows, pack, pack_turned, packed, packed_both, project_all
 
@@ -42,6 +43,7 @@ def _forward_reference(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, firs
 def _forward_cpu(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, first, sequences, turned):
     steps, batch, units = x.shape[0], x.shape[1], h.shape[2]
     workers, inputs = max(1, min(threads(), batch)), panels.shape[1] - units  # 0 for few samples
+    zero = h.dtype.type(0)
     of_x, of_h, start, end = panels[:, :inputs], panels[:, inputs:], steps * turned, steps * (1 - turned)
     for number in prange(panels.shape[0]):
         pack(of_h[number], u, number)
@@ -61,10 +63,14 @@ def _forward_cpu(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, first, seq
             add_product(after, before, of_h)
             for i in range(i1 - i0):
                 row = after[i]
-                if t < lengths[i0 + i]:
-                    activate(row, row, kind)
-                else:
+                if t >= lengths[i0 + i]:
                     row[:] = before[i]
+                elif kind == TANH:
+                    for j in range(units):
+                        row[j] = tanh(row[j])
+                else:
+                    for j in range(units):
+                        row[j] = zero if row[j] < zero else row[j]
                 if sequences:
                     shown = y[i0 + i, t, first : first + units]
                     if t < lengths[i0 + i]:
@@ -95,7 +101,7 @@ def _forward_cuda(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, first, se
                 for k in range(units):
                     z += h[before, n, k] * u[k, j]
                 value[0] = z
-                activate(value, value, kind)
+                activate(value, kind)
                 h[after, n, j] = value[0]
             else:
                 h[after, n, j] = h[before, n, j]

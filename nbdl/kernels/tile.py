@@ -57,6 +57,8 @@ WIDE_HEIGHT, WIDE_VECTORS = (3, 8) if SIMD in ("avx512", "neon") else (2, 4)  # 
 FEW_ROWS = 6 if SIMD in ("avx512", "neon") else 2  # four vectors of so few rows still fit the registers
 DOT_ROWS = 4 if SIMD in ("avx512", "neon") else 2
 DOT_COLUMNS = 4
+LINE_BYTES = 64  # of a cache line
+AHEAD = 4  # rows between asking for one that streams by and using it
 
 
 def lanes(element: types.Type) -> int:
@@ -116,9 +118,24 @@ class _Emitter:
         pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
         return self.builder.call(self._load, [pointer, self.alignment, mask, otherwise or self.zero])
 
-    def store(self, value, pointer, mask):
+    def store(self, value, pointer, mask=None):
         pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
+        if mask is None:
+            self.builder.store(value, pointer, align=self.bits // 8)
+            return
         self.builder.call(self._store, [value, pointer, self.alignment, mask])
+
+    def prefetch(self, pointer):
+        """Ask for the cache line at an address that need not exist: a wrong guess does no harm."""
+        byte, number = ir.IntType(8).as_pointer(), self.i32
+        function = self._extern(ir.VoidType(), [byte, number, number, number], "llvm.prefetch.p0")
+        flags = [ir.Constant(number, value) for value in (0, 3, 1)]  # to read, keep close, data
+        self.builder.call(function, [self.builder.bitcast(pointer, byte), *flags])
+
+    def prefetch_row(self, row, vectors: int):
+        """Ask for the cache lines that `vectors` vectors of a row lie on."""
+        for v in range(0, vectors, max(1, LINE_BYTES // REGISTER_BYTES)):
+            self.prefetch(self.at(row, self.index(v * self.lanes)))
 
     def opaque(self, value):
         """The same integer, in a register whose origin LLVM cannot see."""
@@ -184,6 +201,8 @@ def _emit_outer(e: _Emitter, rows, vectors, masked, a, a_row, a_col, b, b_row, d
 
     def step(k, acc):
         a_k, b_k = e.at(a, builder.mul(a_col, k)), e.at(b, builder.mul(b_row, k))
+        if vectors == WIDE_VECTORS:  # so few rows of A that B streams by and is not used again
+            e.prefetch_row(e.at(b_k, builder.mul(b_row, e.index(AHEAD))), vectors)
         row = [e.load(e.at(b_k, e.index(v * e.lanes)), masks[v] if masked else None) for v in range(vectors)]
         total = []
         for i in range(rows):
@@ -244,6 +263,52 @@ def outer_tile(typingctx, rows, vectors, a, a_row, a_col, b, b_row, depth, c, c_
         masked = builder.zext(ragged, e.i64)
         choice = builder.add(builder.add(builder.mul(rows, e.index(64)), builder.mul(vectors, e.index(2))), masked)
         _switch(builder, choice, cases)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def rank_one_tile(typingctx, rows, vectors, a, a_row, b, c, c_row, columns, scale, keep):
+    """C = scale a b + keep C for any number of rows, with one column a and one row b of up to WIDE_VECTORS vectors.
+
+    Bound by memory: every row of C passes through the registers once, while b stays in them. An element 0 of a changes
+    nothing when `keep` is 1, so its row is left alone: most pixels of a digit are 0.
+    """
+    element = _element(scale)
+    signature = types.void(*([types.intp] * 8), element, element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        rows, vectors, a, a_row, b, c, c_row, columns, scale, keep = arguments
+        a, b, c = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (a, b, c))
+        zero, one = ir.Constant(e.scalar, 0.0), ir.Constant(e.scalar, 1.0)
+        reads, adds = builder.fcmp_unordered("!=", keep, zero), builder.fcmp_ordered("==", keep, one)
+        keeps = e.splat(keep)
+
+        def case(width, ragged):
+            def emit():
+                masks = [e.mask(columns, v) if ragged else None for v in range(width)]
+                theirs = [e.load(e.at(b, e.index(v * e.lanes)), masks[v]) for v in range(width)]
+
+                def row(i, _):
+                    factor = builder.fmul(scale, builder.load(e.at(a, builder.mul(a_row, i))))
+                    here = e.at(c, builder.mul(c_row, i))
+                    idle = builder.and_(adds, builder.fcmp_ordered("==", factor, zero))
+                    with builder.if_then(builder.not_(idle), likely=True):
+                        for v in range(width):
+                            place = e.at(here, e.index(v * e.lanes))
+                            old = builder.select(reads, builder.fmul(keeps, e.load(place, masks[v])), e.zero)
+                            e.store(e.fma(e.splat(factor), theirs[v], old), place, masks[v])
+                    return []
+
+                e.loop(e.index(0), rows, 1, [], row)
+
+            return emit
+
+        ragged = builder.zext(builder.icmp_signed("<", columns, builder.mul(vectors, e.index(e.lanes))), e.i64)
+        choice = builder.add(builder.mul(vectors, e.index(2)), ragged)
+        _switch(builder, choice, {w * 2 + r: case(w, r) for w in range(1, WIDE_VECTORS + 1) for r in (0, 1)})
         return context.get_dummy_value()
 
     return signature, codegen
@@ -593,18 +658,13 @@ def gather_rows(typingctx, panel, pitch, source, table, rows, pieces, runs, like
 @intrinsic
 def prefetch(typingctx, address):
     """Ask for the cache line at an address that will be read soon."""
-    signature = types.void(types.intp)
 
     def codegen(context, builder, signature, arguments):
-        byte = ir.IntType(8).as_pointer()
-        parameters = [byte, ir.IntType(32), ir.IntType(32), ir.IntType(32)]
-        function = ir.FunctionType(ir.VoidType(), parameters)
-        hint = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
-        flags = [ir.Constant(ir.IntType(32), value) for value in (0, 3, 1)]  # to read, keep close, data
-        builder.call(hint, [builder.inttoptr(arguments[0], byte), *flags])
+        e = _Emitter(builder, types.float32)
+        e.prefetch(builder.inttoptr(arguments[0], e.scalar.as_pointer()))
         return context.get_dummy_value()
 
-    return signature, codegen
+    return types.void(types.intp), codegen
 
 
 @intrinsic

@@ -146,6 +146,8 @@ def _read_layer(name: str, settings: list[str]) -> Layer:
         chosen[key] = _read_setting(value)
         if types[key] in (int, float) and not isinstance(chosen[key], (int, float)):
             raise ValueError(f"{value!r} is not a number.")
+        if types[key] is bool and not isinstance(chosen[key], bool):
+            raise ValueError(f"{key} is {value!r}; expected true or false.")
     missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in chosen]
     if missing:
         raise ValueError(f"it needs {missing[0]}: write {name}:{missing[0].upper()}.")

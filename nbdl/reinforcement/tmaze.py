@@ -26,7 +26,7 @@ class TMaze(Environment):
 
     actions = ("north", "south", "east", "west")
     signals = ("cue north", "cue south", "corridor", "junction")
-    target = 0.9
+    target = 0.95
 
     def __init__(self, copies: int, length: int = LENGTH):
         if not 1 <= length <= LONGEST:

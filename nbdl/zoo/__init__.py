@@ -25,6 +25,11 @@ DEMOS = {
     "tones-cnn": "tones_cnn",
     "spoken-digits-cnn": "spoken_digits_cnn",
     "motion-cnn": "motion_cnn",
+    "char-rnn": "char_rnn",
+    "tones-rnn": "tones_rnn",
+    "spoken-digits-rnn": "spoken_digits_rnn",
+    "adding-problem": "adding_problem",
+    "sine-forecast": "sine_forecast",
 }
 
 
@@ -42,6 +47,7 @@ class Demo:
     batch: int | str = 32
     schedule: str = "constant"
     epochs: int = 20
+    clip: float | None = None  # longest gradient
     loss: str | None = None  # chosen from the data when None
     options: dict[str, Any] = field(default_factory=dict)  # of the data set
 

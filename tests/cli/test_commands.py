@@ -74,6 +74,8 @@ except SystemExit as end:
         "train",
         "compare-optimizers",
         "predict",
+        "generate",
+        "forecast",
         "import",
         "models",
         "explain",
@@ -156,6 +158,8 @@ BAD = {
     "schedule": (["train", "--schedule", "sometimes"], 1, "one-cycle"),
     "threads": (["train", "--threads", "0"], 1, "threads"),
     "save folder": (["train", "--save", "no/such/folder/x.safetensors"], 1, "no folder"),
+    "save refused": (["train", "--save", "/proc/x.safetensors"], 1, "no file can be made|no folder"),
+    "log refused": (["train", "--log", "/proc/x.jsonl"], 1, "no file can be made|no folder"),
     "resume": (["train", "--resume", "nothing.safetensors"], 1, "nothing.safetensors"),
     "checkpoint": (["predict", "nothing.safetensors"], 1, "no checkpoint"),
     "dataset": (["datasets", "info", "moon"], 1, "Did you mean moons"),
@@ -187,6 +191,28 @@ def test_a_pipe_closed_early_is_no_error():
     )
     assert process.stderr.strip() in ("", "compiling kernels for this processor (once) ...")
     assert "moons" in process.stdout
+
+
+def test_a_disk_that_is_full_when_saving_leaves_the_old_file(tmp_path):
+    path = tmp_path / "net.safetensors"
+    command = ["train", "digits", "--updates", "3", "--backend", "numpy", "--quiet", "--save", str(path)]
+    assert nbdl(*command).returncode == 0
+    before = path.read_bytes()
+    full = ["bash", "-c", 'ulimit -f 20; exec "$@" --layers 2000', "full", *NBDL, *command]
+    done = subprocess.run(full, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert "The old file is untouched" in done.stderr
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_labels_out_of_range_of_the_users_own_files(tmp_path):
+    images = np.zeros((12, 4, 4), np.uint8)
+    np.savez(tmp_path / "a.npz", x=images, y=np.arange(12) % 3 - 1)
+    done = nbdl("train", "--dataset", str(tmp_path / "a.npz"), "--updates", "1")
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stderr
+    assert "-1" in done.stderr
 
 
 def test_ctrl_c_saves_and_says_so(tmp_path):

@@ -71,6 +71,16 @@ def test_a_run_in_a_pipe(maze):
     assert "\x1b" not in text
 
 
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_run_on_a_terminal(columns):
+    code, drawn = on_terminal(columns, *QUICK, "--updates", "3")
+    text = visible(drawn)
+    assert code == 0, text
+    assert max(len(line) for line in re.split(r"[\r\n]+", text)) <= columns
+    assert re.search(r" (update )? *3  return +-?\d+\.\d\d  right +\d+\.\d %", text.replace("\r", ""))
+    assert "episodes" in text
+
+
 def test_the_document_of_a_run():
     done = nbdl(*QUICK, "--updates", "5", "--json")
     document = json.loads(done.stdout)
@@ -111,6 +121,18 @@ def test_playing_on_a_terminal(maze, columns):
     assert re.search("at the junction now it would turn", text)
     assert "1 episode: mean return" in text
     assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h"), "the cursor is back"
+
+
+def test_every_frame_shows_where_the_walker_was_when_it_chose(maze):
+    (episode,) = json.loads(nbdl("play", str(maze[0]), "--episodes", "1", "--seed", "2", "--json").stdout)["episodes"]
+    _, drawn = on_terminal(80, "play", str(maze[0]), "--episodes", "1", "--seed", "2", "--delay", "0")
+    frames = re.split(r" step \d+ ", visible(drawn))[1:]
+    assert len(frames) > episode["steps"]
+    place = 0
+    for frame, action in zip(frames, episode["actions"], strict=False):
+        corridor = next(line for line in frame.splitlines() if re.match(r" │[ ●]+│", line) and len(line.rstrip()) > 6)
+        assert corridor.index("●") - 2 == place
+        place = min(3, max(0, place + {2: 1, 3: -1}.get(action, 0)))
 
 
 @pytest.mark.parametrize(
@@ -207,6 +229,10 @@ def test_what_does_not_fit_together(maze, tmp_path):
     nbdl("train", "xor", "--epochs", "1", "--backend", "numpy", "--save", path)
     assert "holds no policy" in nbdl("play", path).stderr
     assert "not written by `nbdl reinforce" in nbdl("reinforce", "--resume", path).stderr
+    for other in (["train", "--resume", str(maze[0])], ["predict", str(maze[0])], ["inspect", str(maze[0])]):
+        done = nbdl(*other)
+        assert done.returncode == 1
+        assert "written by `nbdl train" in done.stderr, done.stderr
     pytest.importorskip("gymnasium")
     assert "knows 4 and 4" in nbdl("play", str(maze[0]), "--world", "CartPole-v1").stderr
 

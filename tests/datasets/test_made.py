@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import nbdl_datasets
-from nbdl_datasets import drawings, motion, tones
+from nbdl.errors import NbdlError
+from nbdl_datasets import drawings, motion, spectrogram, tones, waves
 
 
 @pytest.mark.parametrize(("name", "n"), [("tones", 3000), ("motion", 2400)])
@@ -75,3 +76,39 @@ def test_drawn_pictures_follow_the_seed():
         assert not np.array_equal(part.inputs, other.inputs)
         assert part.targets.mean() == 0.5
         assert (part.inputs.min(), part.inputs.max()) == (0, 255)
+
+
+def test_the_adding_problem_is_the_sum_of_what_is_marked():
+    data = nbdl_datasets.load("adding-problem", steps=30)
+    x, y = data.train.inputs, data.train.targets[:, 0]
+    marks = x[:, :, 1].astype(int)
+    assert (marks[:, :15].sum(axis=1) == 1).all()
+    assert (marks[:, 15:].sum(axis=1) == 1).all()
+    np.testing.assert_allclose((x[:, :, 0] * marks).sum(axis=1), y, rtol=1e-6)
+    assert abs(y.var() - 1 / 6) < 0.01
+    assert nbdl_datasets.load("adding-problem").input_shape == (100, 2)
+    for steps in (0, 1, -3):
+        with pytest.raises(NbdlError, match="2 or more"):
+            nbdl_datasets.load("adding-problem", steps=steps)
+
+
+def test_the_sine_series_goes_on_from_window_to_window():
+    data = nbdl_datasets.load("sine-series")
+    np.testing.assert_array_equal(data.train.inputs[1:, -1, 0], data.train.targets[:-1, 0])
+    np.testing.assert_array_equal(data.train.inputs[1:, :-1], data.train.inputs[:-1, 1:])
+    assert data.train.targets.shape[1:] == (waves.HORIZON,)
+    assert len(data.train) + len(data.validation) + len(data.test) == waves.LENGTH - waves.STEPS - 3 * waves.HORIZON + 3
+
+
+def test_tones_moment_by_moment_are_the_same_tones():
+    sounds, moments = nbdl_datasets.load("tones"), nbdl_datasets.load("tones-sequence")
+    np.testing.assert_array_equal(sounds.test.targets, moments.test.targets)
+    found = spectrogram.sequence(sounds.test.inputs[5, 0], tones.RATE, 99)
+    np.testing.assert_array_equal(moments.test.inputs[5], found)
+    assert moments.input_shape == (15, 32)
+
+
+def test_only_what_is_made_of_steps_takes_them():
+    for name in ("digits", "tones-sequence", "moons"):
+        with pytest.raises(NbdlError, match="has its own"):
+            nbdl_datasets.load(name, steps=5)

@@ -153,3 +153,27 @@ def test_refusals_and_pages_leave_nothing_behind(server, place, word, tmp_path):
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     with pytest.raises(NbdlError, match="datasets download spoken-digits"):
         nbdl_datasets.load("spoken-digits", download=False)
+
+
+def test_sequences_are_as_long_as_the_sounds(folder):
+    write(folder, FILES)
+    data = nbdl_datasets.load("spoken-digits-sequence")
+    pictures = nbdl_datasets.load("spoken-digits")
+    assert (data.kind, data.input_shape) == ("sequence", speech.SEQUENCE)
+    np.testing.assert_array_equal(data.test.targets, pictures.test.targets)
+    assert len(set(data.test.lengths.tolist())) > 5
+    found = {}
+    for part in (data.train, data.validation, data.test):
+        assert len(part.lengths) == len(part.inputs)
+        for x, length in zip(part.inputs, part.lengths, strict=True):
+            assert not x[length:].any()
+            found[x[:length].tobytes()] = length
+    for name in NAMES:
+        sound = speech._trimmed(wav.read(FILES[name], name, speech.RATE))
+        moments = speech.sequence(sound, speech.RATE, speech.MOMENTS)
+        assert found[moments.tobytes()] == len(moments) == max(2, 1 + (len(sound) - 256) // 128)
+
+
+def test_a_long_sound_is_cut_and_a_click_has_two_moments(folder):
+    assert len(speech.sequence(np.random.default_rng(0).normal(size=60_000), 8000, 48)) == 48
+    assert len(speech.sequence(np.ones(3), 8000, 48)) == 2

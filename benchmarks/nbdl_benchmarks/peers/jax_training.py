@@ -44,7 +44,7 @@ def _forward(layers, weights, x):
 def _recur(layer, x, rest):
     """The last h; the inputs of all steps in one product, then a scan over the steps."""
     w, u, b = next(rest), next(rest), next(rest)
-    side = next(rest) if isinstance(layer, nbdl.GRU) else None
+    side = next(rest) if isinstance(layer, nbdl.GRU) else 0.0
     sums, h = (x @ w + b).swapaxes(0, 1), jnp.zeros((len(x), layer.units), jnp.float32)
     sigmoid = jax.nn.sigmoid
 

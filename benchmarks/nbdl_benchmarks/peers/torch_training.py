@@ -28,7 +28,7 @@ class Last(torch.nn.Module):
     def __init__(self, recurrent: torch.nn.RNNBase):
         super().__init__()
         self.recurrent = recurrent
-        second = recurrent.bias_hh_l0
+        second: Any = recurrent.bias_hh_l0
         with torch.no_grad():
             second.zero_()
         if isinstance(recurrent, torch.nn.GRU):

@@ -27,20 +27,21 @@ def list_(as_json):
     if as_json:
         console.emit_json({"schema": "nbdl.datasets/1", "datasets": [_data(one) for one in found]})
         return
+    from rich.padding import Padding
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title="data sets: nbdl train --dataset NAME", title_justify="left")
-    table.add_column("name", style="bold", no_wrap=True)
+    out = console.out()
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("data set", style="bold cyan", no_wrap=out.width >= 60, overflow="fold")
     table.add_column("what", overflow="fold")
-    table.add_column("samples", justify="right")
-    table.add_column("shape", overflow="fold")
-    table.add_column("here", overflow="fold")
     for one in found:
         shape = " × ".join(map(str, one.input_shape))
-        here = one.source if one.path is None else "yes" if one.present else "not yet"
-        table.add_row(one.name, one.summary, "–" if one.samples is None else f"{one.samples:,}", shape, here)
-    console.out().print(table)
-    console.out().print(" Your own data: a .csv, .npz or idx file, as in nbdl train --dataset my.csv --label price")
+        here = one.source if one.path is None else "here" if one.present else "not here yet"
+        samples = "" if one.samples is None else f"{one.samples:,} of "
+        table.add_row(one.name, Text(one.summary) + Text(f" [{samples}{shape}, {here}]", "dim"))
+    out.print(Padding(table, (0, 0, 0, 1)))
+    out.print(" nbdl train --dataset NAME learns from one; your own may be .csv, .npz, idx or .txt files.")
 
 
 @command.command("info")
@@ -91,7 +92,14 @@ def show(name, count, label, seed, as_json):
     out.print(f" {data.name}: {data.summary}; {len(data.train)} + {len(data.validation)} + {len(data.test)} samples")
     from nbdl_cli.drawing.sample import PICTURED, across, picture
 
-    if data.kind in PICTURED:
+    if data.kind == "text":
+        from nbdl_cli.commands.generate import shown as printable
+
+        beginning = "".join(data.classes[k] for k in data.train.inputs[: 2 * count].reshape(-1))
+        for line in beginning.split("\n")[:count]:
+            out.print(f"   {printable(line, True)}", markup=False)
+        return
+    if data.kind in PICTURED and data.classes:
         from nbdl_cli.drawing.image import ImageRow
 
         pictures, names = [picture(i, data.kind) for i in inputs], [data.classes[t] for t in targets]
@@ -110,6 +118,15 @@ def show(name, count, label, seed, as_json):
             out.print(
                 LinePlot([Series(data.classes[target], time, sound[0])], title=data.classes[target], x_label="sample")
             )
+    elif data.kind == "series":
+        ends = range(min(len(y), 300))
+        out.print(LinePlot([Series(data.features[0], ends, y[: len(ends), 0])], title="its beginning", x_label="step"))
+    elif data.kind == "sequence":
+        for row, target in zip(inputs[:3], targets, strict=False):
+            title = ", ".join(f"{v:.3g}" for v in target)
+            steps = range(len(row))
+            series = [Series(name, steps, row[:, k]) for k, name in enumerate(data.features)]
+            out.print(LinePlot(series, title=f"answer {title}", x_label="step", height=8))
     elif data.kind == "curve":
         out.print(LinePlot([Series("samples", x[:, 0], y[:, 0], dots=True)], title="training samples"))
     else:

@@ -34,7 +34,8 @@ def command(file, layers, shape, dataset, offset, scale, loss, order, save, as_j
     from nbdl.layers import parse
     from nbdl_cli import console
     from nbdl_cli.commands.predict import plain
-    from nbdl_cli.experiment import flattened, usual_loss
+    from nbdl_cli.experiment import usual_loss
+    from nbdl_cli.fitting import flattened
 
     if shape is None and dataset is None:
         raise click.UsageError("say what a sample looks like: --shape 1x28x28, or --dataset NAME.")
@@ -95,7 +96,9 @@ def _test(model, found, cost, data):
     if not len(found.test):
         return None
     inputs = found.test.inputs.reshape(len(found.test), *model.input_shape)
-    return Evaluation(model, Data(inputs, found.test.targets, data["offset"], data["scale"]), cost).run()
+    return Evaluation(
+        model, Data(inputs, found.test.targets, data["offset"], data["scale"], found.test.lengths), cost
+    ).run()
 
 
 def _draw(out, model, matches, result, found, file, save):

@@ -38,6 +38,11 @@ def command(checkpoint, input_, sample, layer, map_, count, svg, png, as_json):
     if about is None:
         raise NbdlError(f"{checkpoint} was not written by `nbdl train --save`: it does not say what its inputs mean.")
     data, model = about["dataset"], saved.model
+    if data["kind"] == "text" or any(hasattr(one, "return_sequences") for one in model.layers):
+        raise NbdlError(
+            f"the network in {checkpoint} reads step by step: it has no maps to look at. nbdl generate lets one that learnt "
+            "from a text write, nbdl predict shows what others say."
+        )
     seen = {"offset": data["offset"], "scale": data["scale"]}
     place = _place(model, layer, map_)
     test: Any = None

@@ -37,8 +37,11 @@ def command(checkpoint, files, dataset, label, values, index, count, as_json):
             f"{checkpoint} was not written by `nbdl train --save` or `nbdl import`: it does not say what its inputs mean."
         )
     data = about["dataset"]
+    if data["kind"] == "text":
+        raise NbdlError(f"the network in {checkpoint} writes text: nbdl generate {checkpoint} --prompt TEXT")
     shape = saved.model.input_shape
     truth: Any = None
+    lengths: Any = None
     if files:
         from nbdl_datasets.samples import read
 
@@ -70,9 +73,14 @@ def command(checkpoint, files, dataset, label, values, index, count, as_json):
         wrong = [i for i in chosen if not 0 <= i < n]
         if wrong:
             raise NbdlError(f"--index {wrong[0]}: the test examples are numbered 0 to {n - 1}.")
-        inputs, truth = found.test.inputs[chosen].reshape(len(chosen), *shape), found.test.targets[chosen]
+        picked = found.test.take(np.array(chosen, int))
+        inputs, truth, lengths = picked.inputs.reshape(len(chosen), *shape), picked.targets, picked.lengths
 
-    outputs = predict(saved.model, inputs, saved.loss, offset=data["offset"], scale=data["scale"])
+    if data.get("lengths") and lengths is None:
+        from nbdl_datasets.samples import steps_of
+
+        lengths = np.array([steps_of(sample) for sample in inputs])
+    outputs = predict(saved.model, inputs, saved.loss, offset=data["offset"], scale=data["scale"], lengths=lengths)
     names: Any = data["classes"] or None
     if saved.loss.classifies:
         count = saved.loss.probabilities(outputs[:1]).shape[1]
@@ -108,6 +116,10 @@ def _name(entry: dict[str, Any]) -> str:
     return entry["file"] if "file" in entry else f"example {entry['index']}"
 
 
+def _values(values: list[float], most: int = 5) -> str:
+    return ", ".join(f"{v:.4g}" for v in values[:most]) + (", ..." if len(values) > most else "")
+
+
 def _draw(out, predictions, inputs, data, names):
     from rich.columns import Columns
     from rich.console import Group
@@ -121,8 +133,8 @@ def _draw(out, predictions, inputs, data, names):
     if names is None:
         table = Table("example", "prediction", "truth")
         for entry in predictions:
-            truth = "" if entry["truth"] is None else ", ".join(f"{v:.4g}" for v in entry["truth"])
-            table.add_row(_name(entry), ", ".join(f"{v:.4g}" for v in entry["prediction"]), truth)
+            truth = "" if entry["truth"] is None else _values(entry["truth"])
+            table.add_row(_name(entry), _values(entry["prediction"]), truth)
         out.print(table)
         return
     cards = []

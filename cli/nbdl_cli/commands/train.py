@@ -16,6 +16,10 @@ from nbdl_cli.options import (
 @click.command()
 @click.argument("demo", required=False, metavar="[DEMO]")
 @data_options
+@click.option("--text", type=click.Path(), metavar="FILE", help="A text to learn to write like; see nbdl generate.")
+@click.option(
+    "--steps", type=int, metavar="N", help="Length of a sequence: characters read at a time, numbers in a row."
+)
 @model_options
 @method_options
 @click.option("--learning-rate", "--lr", "rate", type=float, metavar="RATE", help="Length of a step downhill.")
@@ -38,6 +42,7 @@ def command(threads, save, resume, log, as_json, quiet, profile, patience, **wis
     nbdl train                               handwritten digits
     nbdl train spiral --layers 32,tanh       another network
     nbdl train --dataset my.csv --label price
+    nbdl train --text my.txt --save writer.safetensors
     """
     from nbdl_cli.experiment import Wishes
     from nbdl_cli.run import Run
