@@ -880,6 +880,8 @@ def _weights_cases(random, dtype):
         yield np.empty_like(w), np.empty(len(w), dtype), x, y, stage, partial, spec, np.array([1, 0], dtype)
 
 
+BLOCKS = ("pixels", "lines", "runs", "store")
+
 convolve = Kernel(
     "convolve",
     _reference,
@@ -888,6 +890,7 @@ convolve = Kernel(
     grid=a_thread_each,
     flops=lambda y, x, w, b, stage, turned, spec, activation: y.size * (2 * w[0].size + 1 + _FLOPS[activation]),
     cases=_cases,
+    blocks=BLOCKS,
 )
 convolve_transposed = Kernel(
     "convolve_transposed",
@@ -897,6 +900,7 @@ convolve_transposed = Kernel(
     grid=a_thread_each,
     flops=lambda y, x, w, *_: 2 * x.size * w[0].size,
     cases=_transposed_cases,
+    blocks=BLOCKS,
 )
 convolve_weights = Kernel(
     "convolve_weights",
@@ -907,6 +911,7 @@ convolve_weights = Kernel(
     flops=lambda dw, db, x, dz, *_: dz.size * (2 * dw[0].size + 1),
     cases=_weights_cases,
     outputs=2,
+    blocks=BLOCKS,
 )
 bias_backward = Kernel(
     "bias_backward",

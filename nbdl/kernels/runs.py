@@ -224,7 +224,7 @@ def _runs_block(c, c_row, source, starts, lines, run, step, table, depth, b, col
         line += groups
 
 
-share("runs", _runs_block, 12, 1)
+share("runs", _runs_block, 12, 1, everywhere=False)
 
 
 def multiply_runs(c, c_row, source, starts, lines, run, step, table, depth, b, columns, keep, like):
@@ -246,7 +246,7 @@ def _store_block(y, y_row, rows, count, columns, bias, rectify, like):
     store_turned(y, y_row, rows, count, columns, bias, rectify, like)
 
 
-share("store", _store_block, 7, 1)
+share("store", _store_block, 7, 1, everywhere=False)
 
 
 def put_down(y, y_row, rows, count, columns, bias, rectify, like):

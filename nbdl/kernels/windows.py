@@ -58,7 +58,7 @@ def _pixels_block(panel, pitch, source, first, count, height, width, plane_step,
         gather_rows(panel + v * size, pitch, source, table, rows, pieces, runs, like)
 
 
-share("pixels", _pixels_block, 11, 1)
+share("pixels", _pixels_block, 11, 1, everywhere=False)
 
 
 def _lines_block(
@@ -120,7 +120,7 @@ def _lines_block(
         v += vectors
 
 
-share("lines", _lines_block, 18, 2)
+share("lines", _lines_block, 18, 2, everywhere=False)
 
 
 def multiply_lines(
