@@ -84,6 +84,7 @@ class Kernel:
     those that are inputs too: all of them when `in_place` is True, else the positions that it names. grid(*arguments)
     gives (blocks, threads a block) of the CUDA launch. Where a body needs what every block of another has written, `cuda`
     and `grid` are tuples: the launches, in order.
+    `blocks` names the shared machine code (kernels/shared.py) that it calls beside the matrix products.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Kernel:
         parallel_bytes: int = PARALLEL_BYTES,
         outputs: int = 1,
         in_place: bool | tuple[int, ...] = False,
+        blocks: tuple[str, ...] = (),
     ):
         self.name, self.reference, self.cpu = name, reference, cpu
         self.cuda = cuda if isinstance(cuda, tuple) else (cuda,)
@@ -107,7 +109,7 @@ class Kernel:
         self.flops, self.cases, self.outputs = flops, cases, outputs
         self.in_place = tuple(range(outputs)) if in_place is True else in_place or ()
         self.bytes = bytes or (lambda *arguments: sum(a.nbytes for a in arguments if hasattr(a, "nbytes")))
-        self.parallel_bytes = parallel_bytes
+        self.parallel_bytes, self.blocks = parallel_bytes, blocks
         self._dispatchers: dict[str, Any] = {}
         registry[name] = self
 
@@ -150,7 +152,7 @@ class Kernel:
         if signature not in dispatcher.overloads:
             numba.get_num_threads()  # starts the threading layer, whose symbols parallel code links to
             for element in {np.dtype(a.dtype) for a in arguments if isinstance(a, np.ndarray) and a.dtype.kind == "f"}:
-                shared.publish(element, announce)
+                shared.publish(element, self.blocks, announce)
             compile_(dispatcher, signature, self.name, variant, announce)
         # The entry point skips Numba's look-up of the types, which binding has already settled.
         return dispatcher.overloads[signature].entry_point

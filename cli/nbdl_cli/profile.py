@@ -1,7 +1,7 @@
 """`--profile`: each kernel call of a step, timed in its place in the step."""
 
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -33,19 +33,25 @@ def measure(training: "Training") -> "list[tuple[Call, float]]":
     return [(call, float(s)) for call, s in zip(calls, np.median(np.diff(times, axis=1), axis=0), strict=True)]
 
 
-def profile_table(training: "Training", peak: float | None) -> Table:
+def profile_table(training: "Training", peak: float | None, width: int) -> Table:
     """Where the time of one step goes, call by call, beside what the machine could do."""
     spent = measure(training)
     total = sum(seconds for _, seconds in spent)
-    table = Table(title=f"one step of {training.batch} examples: {figures.seconds(total)}", title_justify="left")
-    for name in ("layer", "kernel", "variant"):
+    narrow = width < 60
+    frame: dict[str, Any] = {"box": None, "padding": (0, 1, 0, 0)} if narrow else {}
+    title = f"one step of {training.batch} examples: {figures.seconds(total)}"
+    table = Table(title=title, title_justify="left", **frame)
+    for name in ("call",) if narrow else ("layer", "kernel", "variant"):
         table.add_column(name, overflow="fold")
-    for name in ("time", "share", "GFLOP/s", "GB/s") + (("of peak",) if peak else ()):
+    rates = () if narrow else ("GFLOP/s", "GB/s", *(("of peak",) if peak else ()))
+    for name in ("time", "share", *rates):
         table.add_column(name, justify="right")
     for call, seconds in spent:
-        row = [call.label, call.kernel.name, call.variant, figures.seconds(seconds), figures.percent(seconds / total)]
-        row += [f"{call.flops / seconds / 1e9:.1f}", f"{call.bytes / seconds / 1e9:.1f}"]
-        if peak:
+        row = [f"{call.label}\n{call.kernel.name}"] if narrow else [call.label, call.kernel.name, call.variant]
+        row += [figures.seconds(seconds), figures.percent(seconds / total)]
+        if not narrow:
+            row += [f"{call.flops / seconds / 1e9:.1f}", f"{call.bytes / seconds / 1e9:.1f}"]
+        if peak and not narrow:
             row.append(figures.percent(call.flops / seconds / peak))
         table.add_row(*row)
     return table

@@ -49,7 +49,7 @@ class Wishes:
     clip: float | None = None
     schedule: str | None = None
     seed: int | None = None
-    backend: str = "auto"
+    backend: str | None = None
 
 
 class Run:
@@ -143,7 +143,7 @@ class Run:
                 schedule=w.schedule or "constant",
                 target=settled(w.target, settled(t.target, world.target)),
                 seed=self.seed,
-                backend=w.backend,
+                backend=w.backend or "serial",
                 announce=announce,
             )
         self.compile_seconds = time.perf_counter() - start
@@ -329,7 +329,7 @@ class Run:
             "solved": learning.solved,
             "test": None if tested is None else summary(tested),
             "compile_seconds": self.compile_seconds,
-            "environment": machine(self.threads, self.wishes.backend),
+            "environment": machine(self.threads, self.wishes.backend or "serial"),
             "diverged": None,
         }
 

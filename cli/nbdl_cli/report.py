@@ -80,7 +80,8 @@ def model_table(model: "Sequential", training: "Training | None" = None) -> Rend
     """Layer, output shape, parameters, and the arithmetic of one training step for one example."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for name, justify in (("layer", "left"), ("output", "right"), ("parameters", "right"), ("FLOPs a sample", "right")):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        longest = max(map(len, name.split()))  # on narrow screens names are broken between words only
+        table.add_column(name, justify=justify, overflow="fold", min_width=longest)  # type: ignore[arg-type]
     table.add_row("input", shape(model.input_shape), "", "")
     flops: dict[str, int] = {}
     if training is not None:

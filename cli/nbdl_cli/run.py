@@ -287,7 +287,7 @@ class Run:
         if self.profile:
             from nbdl_cli.profile import profile_table
 
-            self.out.print(profile_table(self.training, self._peak()))
+            self.out.print(profile_table(self.training, self._peak(), self.out.width))
         if self.save:
             asks = "generate" if data.kind == "text" else "predict"
             self.out.print(f" saved {self.save}; try: nbdl {asks} {self.save}", style="dim", soft_wrap=True)

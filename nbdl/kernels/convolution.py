@@ -183,7 +183,8 @@ def _tiled(y, x, w, b, stage, turned, spec, activation):
             else:
                 start, stop = correlate(
                     maps[n, f0].ctypes.data, pixels, source, w[f0].ctypes.data, f1 - f0, channels, taps, False, (0, 0, 0),
-                    hop, place, spec[2], size, pitch, s, slices, staged, like,
+                    hop, place, spec[2], size, pitch, s, slices, staged, (0, 0),
+                    like,
                 )  # fmt: skip
             if not runs or (activation != LINEAR and activation != RELU):
                 for f in range(f0, f1):
@@ -336,7 +337,7 @@ def _turn(turned, w, g, start, stop, filters, spec, like):
 
 
 @register_jitable
-def _phases(y, target, source, turned, w, filters, first, lows, place, spec, part, parts, staged, like):
+def _phases(y, target, source, turned, w, filters, first, lows, lines, place, spec, part, parts, staged, like):
     """All cells of a group's channels from `first` on, phase after phase: `target` takes each phase's cells side by side.
 
     Part `part` of `parts` of every phase. Shape: target (channels, cells).
@@ -360,7 +361,7 @@ def _phases(y, target, source, turned, w, filters, first, lows, place, spec, par
                 target.ctypes.data + done * size, cells, source, mine, channels, filters,
                 (nz, ny, nx), True, (z0 - lows[0], y0 - lows[1], x0 - lows[2]),
                 (-(jz * spec[6] // spec[0]), -(jy * spec[7] // spec[1]), -(jx * spec[8] // spec[2])),
-                place, 1, (depth, height, width), (place[1], place[2]), part, parts, staged, like,
+                place, 1, (depth, height, width), (place[1], place[2]), part, parts, staged, (-lows[1], lines), like,
             )  # fmt: skip
         done += count
         weights += w.shape[1] * filters * taps
@@ -405,8 +406,28 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
     fronts = (-lows[0], -lows[1], -lows[2])
     workers, (slices, blocks) = threads(), cuts(samples * groups, cells, channels, threads())
     maps, whole, bordered = y.reshape(samples, y.shape[1], cells), filters * channel, stage.reshape(stage.size)
-    rows = channels * w.shape[2] * w.shape[3] * w.shape[4]
-    turns = (rows + TURNED - 1) // TURNED
+    taps, lanes, width = w.shape[2] * w.shape[3] * w.shape[4], vector_lanes(like), VECTORS * vector_lanes(like)
+    rows, size, all_blocks = (
+        channels * taps,
+        (y.shape[2], y.shape[3], y.shape[4]),
+        blocks_of((y.shape[2], y.shape[3], y.shape[4]))[2],
+    )
+    runs = not stepped and by_filters(samples, channels, cells, y.shape[4], 1, like)
+    if runs:
+        slices, blocks = min(slices, all_blocks), 1
+        panels = (channels + width - 1) // width
+        for part in prange(groups * panels):
+            g, c = part // panels, part % panels * width
+            target = turned.ctypes.data
+            target += (
+                g * panels_size(filters * taps, channels, lanes) + c * panel_rows(filters * taps, lanes)
+            ) * y.itemsize
+            for f in range(filters):
+                pack_panel_transposed(
+                    target + f * taps * width * y.itemsize, w[g * filters + f, c].ctypes.data, taps, taps,
+                    min(width, channels - c), like,
+                )  # fmt: skip
+    turns = 0 if runs else (rows + TURNED - 1) // TURNED
     for part in prange(groups * turns):
         first = part % turns * TURNED
         _turn(turned, w, part // turns, first, min(rows, first + TURNED), filters, spec, like)
@@ -429,14 +450,23 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
                 for f in range(filters):
                     stage_channel(room[f * channel : (f + 1) * channel], x[n, g * filters + f], fronts, place, 1)
             source = room.ctypes.data if staged else x[n, g * filters].ctypes.data
-            weights = turned[g * channels * filters * w.shape[2] * w.shape[3] * w.shape[4] :].ctypes.data
+            if runs:
+                weights = turned.ctypes.data + g * panels_size(filters * taps, channels, lanes) * y.itemsize
+                reach = ((w.shape[2] - 1) * spec[6], (w.shape[3] - 1) * spec[7], (w.shape[4] - 1) * spec[8])
+                correlate_runs(
+                    maps[n, g * channels].ctypes.data, cells, source, weights, 0, 0, channels, filters,
+                    (w.shape[2], w.shape[3], w.shape[4]), reach, (-spec[6], -spec[7], -spec[8]), place, 1, size,
+                    (plane, row), all_blocks * s // slices, all_blocks * (s + 1) // slices, like,
+                )  # fmt: skip
+                continue
+            weights = turned[g * channels * filters * taps :].ctypes.data
             c0, c1 = channels * block // blocks, channels * (block + 1) // blocks
             mine = slice(g * channels + c0, g * channels + c1)
             if stepped:
                 target = spread[n].reshape(y.shape[1], cells)[mine]
             else:
                 target = maps[n, mine]
-            _phases(y, target, source, weights, w, filters, c0, lows, place, spec, s, slices, staged, like)
+            _phases(y, target, source, weights, w, filters, c0, lows, x.shape[3], place, spec, s, slices, staged, like)
     for part in prange(samples * y.shape[1]):
         n, c = part // y.shape[1], part % y.shape[1]
         if stepped:
@@ -782,7 +812,10 @@ def turned_size(w, groups) -> int:
     filters, channels, taps = w.shape[0] // groups, w.shape[1], w.shape[2] * w.shape[3] * w.shape[4]
     most = 16  # lanes of the widest vector: the last panel may be half empty, and the last square of each too
     sides = (filters, channels * taps), (channels, filters * taps)
-    panels = [-(-across // (VECTORS * most)) * VECTORS * most * -(-rows // most) * most for across, rows in sides]
+    panels = [
+        -(-across // (VECTORS * most)) * VECTORS * most * ((rows + 2 * most - 2) // most * most)
+        for across, rows in sides
+    ]
     return groups * max(panels)
 
 
@@ -847,6 +880,8 @@ def _weights_cases(random, dtype):
         yield np.empty_like(w), np.empty(len(w), dtype), x, y, stage, partial, spec, np.array([1, 0], dtype)
 
 
+BLOCKS = ("pixels", "lines", "runs", "store")
+
 convolve = Kernel(
     "convolve",
     _reference,
@@ -855,6 +890,7 @@ convolve = Kernel(
     grid=a_thread_each,
     flops=lambda y, x, w, b, stage, turned, spec, activation: y.size * (2 * w[0].size + 1 + _FLOPS[activation]),
     cases=_cases,
+    blocks=BLOCKS,
 )
 convolve_transposed = Kernel(
     "convolve_transposed",
@@ -864,6 +900,7 @@ convolve_transposed = Kernel(
     grid=a_thread_each,
     flops=lambda y, x, w, *_: 2 * x.size * w[0].size,
     cases=_transposed_cases,
+    blocks=BLOCKS,
 )
 convolve_weights = Kernel(
     "convolve_weights",
@@ -874,6 +911,7 @@ convolve_weights = Kernel(
     flops=lambda dw, db, x, dz, *_: dz.size * (2 * dw[0].size + 1),
     cases=_weights_cases,
     outputs=2,
+    blocks=BLOCKS,
 )
 bias_backward = Kernel(
     "bias_backward",

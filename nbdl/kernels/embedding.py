@@ -19,8 +19,10 @@ from nbdl.kernels.matmul import GRAIN, piece
 
 
 @register_jitable
-def _row(value, rows):
-    return min(max(math.floor(value + 0.5), 0), rows - 1) if value == value else 0
+def _row(value, w):
+    """The row of W that a number means; not-a-number means the first."""
+    nearest = np.int64(math.floor(value + w.dtype.type(0.5))) if value == value else 0
+    return min(max(nearest, 0), w.shape[0] - 1)
 
 
 def _rows_of(x, rows):
@@ -33,7 +35,7 @@ def _reference(y, x, w):
 
 def _cpu(y, x, w):
     for n in prange(x.size):
-        target, source = y[n], w[_row(x[n], w.shape[0])]
+        target, source = y[n], w[_row(x[n], w)]
         for j in range(target.size):
             target[j] = source[j]
 
@@ -42,7 +44,7 @@ def _cuda(y, x, w):
     e = cuda.grid(1)
     if e < y.size:
         n, j = e // y.shape[1], e % y.shape[1]
-        y[n, j] = w[_row(x[n], w.shape[0]), j]
+        y[n, j] = w[_row(x[n], w), j]
 
 
 def _backward_reference(dw, x, dy, blend):
@@ -61,7 +63,7 @@ def _backward_cpu(dw, x, dy, blend):
             for j in range(row.size):
                 row[j] = keep * row[j] if keep != 0 else keep
         for n in range(x.size):
-            row, error = dw[_row(x[n], dw.shape[0]), j0:j1], dy[n, j0:j1]
+            row, error = dw[_row(x[n], dw), j0:j1], dy[n, j0:j1]
             for j in range(row.size):
                 row[j] += scale * error[j]
 
@@ -71,7 +73,7 @@ def _backward_cuda(dw, x, dy, blend):
     if e < dw.size:
         v, j, total, keep = e // dw.shape[1], e % dw.shape[1], dw.dtype.type(0), blend[1]
         for n in range(x.size):
-            if _row(x[n], dw.shape[0]) == v:
+            if _row(x[n], dw) == v:
                 total += blend[0] * dy[n, j]
         dw[v, j] = total + (keep * dw[v, j] if keep != 0 else dw.dtype.type(0))
 

@@ -224,7 +224,7 @@ def _runs_block(c, c_row, source, starts, lines, run, step, table, depth, b, col
         line += groups
 
 
-share("runs", _runs_block, 12, 1)
+share("runs", _runs_block, 12, 1, everywhere=False)
 
 
 def multiply_runs(c, c_row, source, starts, lines, run, step, table, depth, b, columns, keep, like):
@@ -246,7 +246,7 @@ def _store_block(y, y_row, rows, count, columns, bias, rectify, like):
     store_turned(y, y_row, rows, count, columns, bias, rectify, like)
 
 
-share("store", _store_block, 7, 1)
+share("store", _store_block, 7, 1, everywhere=False)
 
 
 def put_down(y, y_row, rows, count, columns, bias, rectify, like):
@@ -266,14 +266,14 @@ def _put_down(y, y_row, rows, count, columns, bias, rectify, like):
 
 @register_jitable
 def panels_size(rows, filters, lanes):
-    """Numbers of weights (filters, rows) turned into panels: turning writes whole squares, so rows are rounded up."""
+    """Numbers of weights (filters, rows) turned into panels."""
     return (filters + VECTORS * lanes - 1) // (VECTORS * lanes) * panel_rows(rows, lanes) * VECTORS * lanes
 
 
 @register_jitable
 def panel_rows(rows, lanes):
-    """Rows from one panel to the next."""
-    return (rows + lanes - 1) // lanes * lanes
+    """Rows from one panel to the next: turning writes whole squares, which may reach behind the last row."""
+    return (rows + 2 * lanes - 2) // lanes * lanes
 
 
 @register_jitable

@@ -12,17 +12,20 @@ from numba.core.ccallback import CFunc
 from nbdl.kernel import cache_on_disk, compile_, twin
 from nbdl.kernels.tile import SIMD
 
-_blocks: dict = {}  # name: body, count of whole numbers it takes, count of numbers of the element type behind them
+_blocks: dict = {}  # name: body, count of whole numbers it takes, of numbers of the element type behind them, everywhere
 _published: dict = {}
 
 
-def share(name: str, body, integers: int, numbers: int) -> None:
-    """Make a function of addresses and strides, then scale-like numbers, known as a block of that name."""
-    _blocks[name] = body, integers, numbers
+def share(name: str, body, integers: int, numbers: int, everywhere: bool = True) -> None:
+    """Make a function of addresses and strides, then scale-like numbers, known as a block of that name.
+
+    One that is not for kernels everywhere is compiled only for those that name it among their `blocks`.
+    """
+    _blocks[name] = body, integers, numbers, everywhere
 
 
 def _signature(name: str, element: types.Type):
-    _, integers, numbers = _blocks[name]
+    _, integers, numbers, _ = _blocks[name]
     return types.void(*([types.intp] * integers), *([element] * numbers))
 
 
@@ -31,13 +34,13 @@ def external(name: str, element: types.Type):
     return types.ExternalFunction(f"nbdl_{name}_{element}_{SIMD}", _signature(name, element))
 
 
-def publish(dtype: np.dtype, announce=None) -> None:
-    """Compile the blocks for one element type (or load them) and make their symbols known to LLVM."""
+def publish(dtype: np.dtype, named: tuple[str, ...] = (), announce=None) -> None:
+    """Compile the blocks that a kernel needs for one element type (or load them) and make their symbols known to LLVM."""
     if SIMD == "plain":
         return
     element = numba.from_dtype(dtype)
-    for name, (body, _, _) in _blocks.items():
-        if (name, dtype) not in _published:
+    for name, (body, _, _, everywhere) in _blocks.items():
+        if (everywhere or name in named) and (name, dtype) not in _published:
             signature = _signature(name, element)
             compiled = CFunc(twin(body, f"{name}_{element}"), (signature.args, signature.return_type), {}, {})
             cache_on_disk(compiled)

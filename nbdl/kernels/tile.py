@@ -49,6 +49,7 @@ REGISTER_BYTES = INSTRUCTION_SETS[SIMD]
 HEIGHT = {"avx512": 14, "avx2": 6, "neon": 12, "sse": 6, "plain": 8}[SIMD]  # rows of C in an outer tile
 VECTORS = 2  # vectors of C in a row of the tile
 DEPTH = 256  # steps of k between two visits of C: a panel of B then fits the first-level cache
+TABLE = 1024  # whole numbers in a table on the stack
 WIDE_PANEL = 8  # vectors in a row of a wide panel
 PIECES = (0, 1, 2, 3, 4, 8, 16)  # runs that one vector of a panel may be put together from, see `gather_rows`
 MOST_PIECES = PIECES[-1]
@@ -565,12 +566,12 @@ stack_wide_panel = _stack_room(DEPTH * (WIDE_PANEL + 1))  # the same for DEPTH r
 
 @intrinsic
 def stack_integers(typingctx):
-    """Address of room for DEPTH whole numbers on the stack, to be filled with `put`."""
+    """Address of room for TABLE whole numbers on the stack, to be filled with `put`."""
 
     def codegen(context, builder, signature, arguments):
         i64 = ir.IntType(64)
         with builder.goto_entry_block():
-            room = builder.alloca(ir.ArrayType(i64, DEPTH))
+            room = builder.alloca(ir.ArrayType(i64, TABLE))
         return builder.ptrtoint(room, i64)
 
     return types.intp(), codegen

@@ -20,6 +20,7 @@ from nbdl.kernels.tile import (
     FEW_ROWS,
     HEIGHT,
     MOST_PIECES,
+    TABLE,
     VECTORS,
     element_bytes,
     gather_rows,
@@ -57,20 +58,42 @@ def _pixels_block(panel, pitch, source, first, count, height, width, plane_step,
         gather_rows(panel + v * size, pitch, source, table, rows, pieces, runs, like)
 
 
-share("pixels", _pixels_block, 11, 1)
+share("pixels", _pixels_block, 11, 1, everywhere=False)
 
 
 def _lines_block(
-    y, y_row, source, w, w_row, filters, first, stop, height, width, plane_step, row_step, table, depth, scale, keep
+    y,
+    y_row,
+    source,
+    w,
+    w_row,
+    filters,
+    first,
+    stop,
+    height,
+    width,
+    plane_step,
+    row_step,
+    table,
+    depth,
+    each_row,
+    first_line,
+    hop,
+    lines,
+    scale,
+    keep,
 ):
     """The same product without a panel: the tile reads `depth` rows of windows where they are staged.
 
-    Vectors of pixels `first` to `stop`, counted line by line; those at the end of a line are not full.
+    Vectors of pixels `first` to `stop`, counted line by line; those at the end of a line are not full. With `each_row`
+    above 0, so many rows of windows belong to one row of the filter; row j of it meets line `line + first_line + j hop`
+    of an input that has `lines`, and where it meets none, nothing is multiplied.
     """
     lanes, size, spots = vector_lanes(scale), element_bytes(scale), stack_integers()
     each, tiles = (width + lanes - 1) // lanes, (filters + HEIGHT - 1) // HEIGHT
     # A row of B is two loads where it crosses a cache line: few rows of A need more vectors to be worth them.
-    most = 4 if filters <= FEW_ROWS else 2
+    # Where lines are skipped, fewer in a tile have more of them in common.
+    most = 4 if filters <= FEW_ROWS and (each_row == 0 or each > 1) else 2
     v = first
     while v < stop:
         vectors = most if v + most <= stop else 2 if v + 2 <= stop else 1
@@ -79,22 +102,48 @@ def _lines_block(
             put(spots, 3 * i, line // height * plane_step + line % height * row_step + x)
             put(spots, 3 * i + 1, line * width + x)
             put(spots, 3 * i + 2, min(lanes, width - x))
+        k0, k1, top = 0, depth, first_line + v // each
+        if each_row > 0:
+            bottom = first_line + (v + vectors - 1) // each
+            while k0 < depth and (top + k0 // each_row * hop >= lines or bottom + k0 // each_row * hop < 0):
+                k0 += each_row
+            while k1 > k0 and (top + (k1 // each_row - 1) * hop >= lines or bottom + (k1 // each_row - 1) * hop < 0):
+                k1 -= each_row
         i = 0
         for t in range(tiles):
             rows = (filters - i + tiles - t - 1) // (tiles - t)
             window_tile(
-                rows, vectors, w + i * w_row * size, w_row, source, table, depth, y + i * y_row * size, y_row, spots,
-                scale, keep,
+                rows, vectors, w + (i * w_row + k0) * size, w_row, source, table + k0 * 8, k1 - k0,
+                y + i * y_row * size, y_row, spots, scale, keep,
             )  # fmt: skip
             i += rows
         v += vectors
 
 
-share("lines", _lines_block, 14, 2)
+share("lines", _lines_block, 18, 2, everywhere=False)
 
 
 def multiply_lines(
-    y, y_row, source, w, w_row, filters, first, stop, height, width, plane_step, row_step, table, depth, scale, keep
+    y,
+    y_row,
+    source,
+    w,
+    w_row,
+    filters,
+    first,
+    stop,
+    height,
+    width,
+    plane_step,
+    row_step,
+    table,
+    depth,
+    each_row,
+    first_line,
+    hop,
+    lines,
+    scale,
+    keep,
 ):
     """See `_lines_block`."""
     raise NotImplementedError("for compiled kernels only")
@@ -102,12 +151,50 @@ def multiply_lines(
 
 @overload(multiply_lines)
 def _multiply_lines(
-    y, y_row, source, w, w_row, filters, first, stop, height, width, plane_step, row_step, table, depth, scale, keep
+    y,
+    y_row,
+    source,
+    w,
+    w_row,
+    filters,
+    first,
+    stop,
+    height,
+    width,
+    plane_step,
+    row_step,
+    table,
+    depth,
+    each_row,
+    first_line,
+    hop,
+    lines,
+    scale,
+    keep,
 ):
     block = external("lines", scale)
 
     def call(
-        y, y_row, source, w, w_row, filters, first, stop, height, width, plane_step, row_step, table, depth, scale, keep
+        y,
+        y_row,
+        source,
+        w,
+        w_row,
+        filters,
+        first,
+        stop,
+        height,
+        width,
+        plane_step,
+        row_step,
+        table,
+        depth,
+        each_row,
+        first_line,
+        hop,
+        lines,
+        scale,
+        keep,
     ):
         block(
             y,
@@ -124,6 +211,10 @@ def _multiply_lines(
             row_step,
             table,
             depth,
+            each_row,
+            first_line,
+            hop,
+            lines,
             scale,
             keep,
         )
@@ -291,11 +382,12 @@ def reads_lines(width, filters, staged, like):
 @register_jitable
 def correlate(
     y, y_row, source, w, filters, channels, taps, by_taps, first, hop, place, step, size, pitch, piece, pieces, staged,
-    like,
+    real, like,
 ):  # fmt: skip
     """A piece of every filter's map: y[f, pixel] = sum over the windows' rows k of w[f, k] window[k, pixel].
 
-    Rows of windows as in `fill_table`, channel by channel or `by_taps`.
+    Rows of windows as in `fill_table`, channel by channel or `by_taps`; `real` is the first line of the staged input that
+    is not border, and how many there are.
 
     Addresses y, source and w; `size` (depth, height, width) of the map, `pitch` (plane, row) from a pixel to the next one
     behind and below in the staged input. Gives the first pixel and the one behind the last.
@@ -310,7 +402,9 @@ def correlate(
     start, stop = grains * piece // pieces * grain, min(pixels, grains * (piece + 1) // pieces * grain)
     each = (size[2] + lanes - 1) // lanes
     rows = channels * taps[0] * taps[1] * taps[2]
-    chunks = (rows + DEPTH - 1) // DEPTH
+    most = TABLE if direct else DEPTH
+    chunks = (rows + most - 1) // most
+    each_row = taps[2] * channels if by_taps and chunks == 1 and size[0] == 1 and taps[0] == 1 else 0
     for chunk in range(chunks):
         k0 = rows * chunk // chunks
         depth, keep = rows * (chunk + 1) // chunks - k0, like * 0 if chunk == 0 else like
@@ -318,7 +412,7 @@ def correlate(
         if direct:
             multiply_lines(
                 y, y_row, source, w + k0 * bytes_, rows, filters, start // size[2] * each, stop // size[2] * each,
-                size[1], size[2], pitch[0], pitch[1], table, depth, like, keep,
+                size[1], size[2], pitch[0], pitch[1], table, depth, each_row, first[1] - real[0], hop[1], real[1], like, keep,
             )  # fmt: skip
             continue
         for p in range(start, stop, width):

@@ -12,7 +12,7 @@ class Trial:
     summary: str = "a world of your own choice"
     lesson: str = ""  # what a learner should look at, in a sentence or two
     layers: str = "dense"
-    method: str = "reinforce"
+    method: str = "actor-critic"  # it knows that a clock which runs out is no end
     learning_rate: float = 0.01
     copies: int = 16
     updates: int = 300
@@ -32,6 +32,7 @@ TRIALS = {
             lesson="A sign at the start says which way to turn at the end, 20 steps later, where it cannot be seen. Every "
             "network finds the junction; only one that remembers turns the right way. Try --policy dense.",
             layers="gru",
+            method="reinforce",
             copies=64,
             updates=500,
             entropy=0.02,
@@ -42,6 +43,7 @@ TRIALS = {
             summary="a pole on a cart that must not fall (Gymnasium)",
             lesson="Nobody says which push was right: there is only a point for every moment that the pole stands. What "
             "was done before a long life becomes more likely, and a few hundred falls are enough.",
+            method="reinforce",
             target=490.0,
         ),
         Trial(
@@ -51,6 +53,7 @@ TRIALS = {
             lesson="One glance shows where the pole is, but not where it is going: two glances do. A network that keeps "
             "the last one in mind balances the pole; without a memory it falls. Try --policy dense.",
             layers="gru",
+            method="reinforce",
             updates=400,
             target=475.0,
         ),

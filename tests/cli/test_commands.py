@@ -121,6 +121,15 @@ def test_train_fits_the_terminal(columns, demo):
     assert max(len(line) for line in re.split(r"[\r\n]+", text)) <= columns
 
 
+def test_calls_are_readable_on_forty_columns():
+    for command in (["explain", "xor", "--backend", "numpy"], ["bench", "xor"]):
+        code, drawn = on_terminal(40, *command)
+        text = visible(drawn)
+        assert code == 0, text
+        assert max(len(line) for line in re.split(r"[\r\n]+", text)) <= 40
+        assert "dense_backward_weights" in text, "names stay in one piece"
+
+
 def test_colour_only_where_it_is_wanted():
     assert "\x1b[38" in on_terminal(80, *QUICK)[1]
     assert "\x1b[38" not in on_terminal(80, *QUICK, NO_COLOR="1")[1]
@@ -268,7 +277,7 @@ def test_resumed_by_command_equals_never_stopped(tmp_path):
 def test_profile_explain_bench_models_datasets_doctor():
     assert "dense_forward" in nbdl("explain", "xor", "--json").stdout
     assert "of peak" in nbdl("train", "moons", "--epochs", "2", "--profile").stdout
-    assert json.loads(nbdl("bench", "xor", "--batch-size", "4", "--json").stdout)["calls"]
+    assert json.loads(nbdl("bench", "xor", "--json").stdout)["calls"]
     assert len(json.loads(nbdl("models", "--json").stdout)["models"]) >= 15
     assert json.loads(nbdl("datasets", "list", "--json").stdout)["datasets"][0]["name"] == "digits"
     assert nbdl("datasets", "show", "digits", "--count", "3").returncode == 0

@@ -179,6 +179,7 @@ def test_it_fits_the_terminal(cache, columns):
     assert code == 0, drawn
     assert re.search(r"\d+/\d+ runs", visible(drawn))  # below the table that fills
     assert max(len(line) for line in re.split(r"[\r\n]+", visible(drawn))) <= columns
+    assert re.search(r"^ A +stochastic,", visible(drawn), re.MULTILINE)  # words are not cut
 
 
 TOML = {

@@ -7,7 +7,7 @@ from nbdl_cli.options import json_option
 
 @click.command()
 @click.option("--threads", type=int, metavar="N", help="CPU threads  [default: all cores]")
-@click.option("--batch-size", "batch", type=click.IntRange(1, 4096), default=32, show_default=True)
+@click.option("--batch-size", "batch", metavar="N|full", help="Examples a step  [default: the demo's own]")
 @click.argument("demo", required=False, metavar="[DEMO]")
 @json_option
 def command(threads, batch, demo, as_json):
@@ -22,7 +22,7 @@ def command(threads, batch, demo, as_json):
     from nbdl_cli.profile import measure, profile_table
 
     threads = set_threads(threads)
-    experiment = plan(Wishes(demo=demo, batch=str(batch)))
+    experiment = plan(Wishes(demo=demo, batch=batch))
     training = experiment.training(experiment.model())
     peak = fma_peak(threads)
     if as_json:
@@ -40,4 +40,5 @@ def command(threads, batch, demo, as_json):
         environment_ = environment(threads, experiment.backend)
         console.emit_json({"schema": "nbdl.bench/1", "peak_flops": peak, "calls": rows, "environment": environment_})
         return
-    console.out().print(profile_table(training, peak))
+    out = console.out()
+    out.print(profile_table(training, peak, out.width))

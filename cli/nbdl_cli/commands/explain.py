@@ -51,41 +51,67 @@ def command(threads, as_json, **wishes):
     _draw(console.out(), experiment, training, rows, fused)
 
 
-def _draw(out, experiment, training, rows, fused):
-    from rich.table import Table
+ROOM = 70  # columns that a table needs: with fewer, each call gets lines of its own
 
+
+def _draw(out, experiment, training, rows, fused):
     from nbdl_cli.drawing import figures
 
-    table = Table(
-        title=f"one step of {experiment.demo.name}, batch {training.batch}",
-        title_justify="left",
-        padding=(0, 1),
-        box=None,
-    )
-    roomy = out.width >= 90
-    for name in ("phase", "layer", "kernel", "variant"):
-        table.add_column(name, overflow="fold", no_wrap=roomy)
-    table.add_column("shapes", overflow="fold")
-    for name in ("FLOPs", "bytes", *(("FLOPs a byte",) if out.width >= 120 else ())):
-        table.add_column(name, justify="right")
-    before = None
-    for row in rows:
-        shapes = " ".join("×".join(map(str, shape)) for shape in row["shapes"])
-        table.add_row(
-            row["phase"] if row["phase"] != before else "",
-            row["layer"],
-            row["kernel"],
-            row["variant"],
-            shapes,
-            figures.count(row["flops"]),
-            figures.size(row["bytes"]),
-            *((f"{row['flops'] / max(1, row['bytes']):.2f}",) if out.width >= 120 else ()),
-        )
-        before = row["phase"]
-    out.print(table)
+    title = f"one step of {experiment.demo.name}, batch {training.batch}"
+    if out.width < ROOM:
+        out.print(f"[italic]{title}[/]")
+        _draw_lines(out, rows)
+    else:
+        out.print(_table(title, rows, out.width))
     if fused:
         out.print(
             " The update has no line of its own: in plain gradient descent the backward pass of each layer writes"
             " w - rate × gradient straight into the weights."
         )
     out.print(f" {figures.count(training.flops)} FLOPs a step. Shapes: outputs first, then inputs.")
+
+
+def _draw_lines(out, rows):
+    from rich.padding import Padding
+
+    from nbdl_cli.drawing import figures
+
+    before = None
+    for row in rows:
+        if row["phase"] != before:
+            out.print(f"[bold]{row['phase']}[/]")
+        before = row["phase"]
+        cost = f"{figures.count(row['flops'])} FLOPs, {figures.size(row['bytes'])}, {row['variant']}"
+        out.print(Padding(f"{row['layer']}: {row['kernel']}", (0, 0, 0, 1)))
+        out.print(Padding(f"{_shapes(row)}\n{cost}", (0, 0, 0, 3)))
+
+
+def _shapes(row):
+    return " ".join("×".join(map(str, shape)) for shape in row["shapes"])
+
+
+def _table(title, rows, width):
+    from rich.table import Table
+
+    from nbdl_cli.drawing import figures
+
+    table = Table(title=title, title_justify="left", padding=(0, 1), box=None)
+    for name in ("phase", "layer", "kernel", "variant"):
+        table.add_column(name, overflow="fold", no_wrap=width >= 90)
+    table.add_column("shapes", overflow="fold")
+    for name in ("FLOPs", "bytes", *(("FLOPs a byte",) if width >= 120 else ())):
+        table.add_column(name, justify="right")
+    before = None
+    for row in rows:
+        table.add_row(
+            row["phase"] if row["phase"] != before else "",
+            row["layer"],
+            row["kernel"],
+            row["variant"],
+            _shapes(row),
+            figures.count(row["flops"]),
+            figures.size(row["bytes"]),
+            *((f"{row['flops'] / max(1, row['bytes']):.2f}",) if width >= 120 else ()),
+        )
+        before = row["phase"]
+    return table

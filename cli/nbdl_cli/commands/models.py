@@ -36,6 +36,4 @@ def command(as_json):
         table.add_row(trial.name, Text(trial.summary) + Text(" [learnt by trial]", "dim"))
     out = console.out()
     out.print(Padding(table, (0, 0, 0, 1)))
-    out.print(
-        " nbdl train DEMO (nbdl reinforce DEMO, by trial) trains one; nbdl explain DEMO shows its layers at work."
-    )
+    out.print(" nbdl train DEMO (nbdl reinforce DEMO, by trial) trains one; nbdl explain DEMO shows its layers.")

@@ -22,8 +22,12 @@ from nbdl_cli.options import OPTIMIZERS, json_option
 @click.option("--clip", type=float, metavar="NORM", help="Longest gradient allowed  [default: 1]")
 @click.option("--schedule", metavar="NAME", help="constant, step:EVERY:FACTOR, exponential, cosine, warmup, one-cycle")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of all chance  [default: 0]")
-@click.option("--threads", type=int, metavar="N", help="CPU threads  [default: all cores]")
-@click.option("--backend", type=click.Choice(["auto", "numpy", "serial", "parallel"]), default="auto", help="Kernels.")
+@click.option("--threads", type=int, metavar="N", help="CPU threads, for auto and parallel  [default: all cores]")
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "numpy", "serial", "parallel"]),
+    help="What runs the kernels  [default: serial, which small policies are fastest with]",
+)
 @click.option("--save", type=click.Path(dir_okay=False), metavar="FILE", help="Keep the policy, for nbdl play.")
 @click.option("--resume", type=click.Path(), metavar="FILE", help="Go on with a saved run, bit for bit.")
 @json_option

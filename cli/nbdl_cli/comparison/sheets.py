@@ -38,10 +38,12 @@ class Sheet:
     sparks: Sequence[Sequence[float]] = ()  # a small curve behind each row, in a terminal only
 
     def rich(self, width: int) -> RenderableType:
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        table.add_column("", overflow="fold")
-        for number, name in enumerate(self.columns[1:], 1):
-            table.add_column(name, justify="left" if number < self.words else "right", overflow="fold")
+        gap = 2 if width >= NARROW else 1
+        table = Table(box=None, padding=(0, gap, 0, 0), header_style="bold")
+        widths = self._widths(width - 1 - gap * len(self.columns)) if width < NARROW else [None] * len(self.columns)
+        for number, name in enumerate(self.columns):
+            side = "left" if number < max(1, self.words) else "right"
+            table.add_column(name, justify=side, overflow="fold", width=widths[number])  # type: ignore[arg-type]
         sparks = self.sparks if width >= NARROW else ()
         if sparks:
             table.add_column("low … high", overflow="fold")
@@ -50,6 +52,18 @@ class Sheet:
             table.add_row(*map(Text, row), *curve, style="bold green" if number in self.best else "")
         notes = [Text(f" {note}", style="dim") for note in self.notes]
         return Group(Text(f" {self.title}", style="bold"), Padding(table, (0, 0, 0, 1)), *notes)
+
+    def _widths(self, room: int) -> list[int]:
+        """As wide as the longest word of each column, and wider where there is room and need; Rich would cut words."""
+        cells = list(zip(self.columns, *self.rows, strict=True))
+        widths = [max(len(word) for cell in column for word in (*cell.split(), "")) for column in cells]
+        wanted = [max(map(len, column)) for column in cells]
+        while sum(widths) > room:
+            widths[widths.index(max(widths))] -= 1
+        while sum(widths) < room and widths != wanted:
+            number = min((n for n in range(len(widths)) if widths[n] < wanted[n]), key=lambda n: widths[n] / wanted[n])
+            widths[number] += 1
+        return widths
 
     def markdown(self) -> str:
         def line(cells: Sequence[str]) -> str:
@@ -172,7 +186,7 @@ def pairs(comparison: "Comparison", wide: bool) -> Sheet:
     others = [n for n in range(len(comparison.summaries)) if n != comparison.best]
     rows = [
         [
-            f"{letters(comparison.best)} – {letters(n)}",
+            f"{letters(comparison.best)} – {letters(n)}" if wide else f"{letters(comparison.best)}–{letters(n)}",
             score(pair.difference.value, accuracy, signed=True),
             between(pair.difference, accuracy),
             f"{100 * pair.better.value:.0f} %" + (_percents(pair.better) if wide else ""),
@@ -218,7 +232,8 @@ def sensitivity(comparison: "Comparison", wide: bool) -> Sheet:
             ]
         )
         sparks.append([rate.score[1] for rate in found.rates])
-    columns = ["", "best rate", "validation" + (" %" if accuracy else " R²"), "decades", "good rates", "failed"]
+    name = ("validation" if wide else "valid.") + (" %" if accuracy else " R²")
+    columns = ["", "best rate", name, "decades", "good rates", "failed"]
     notes = [
         f"tuned on validation by the median of {plural(len(comparison.spec.tuning_seeds), 'seeds')}",
         "good: a median score of at least 90 % of the best one's, without a gap; decades: how wide that is",
