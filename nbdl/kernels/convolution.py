@@ -467,7 +467,8 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
             else:
                 target = maps[n, mine]
             _phases(y, target, source, weights, w, filters, c0, lows, x.shape[3], place, spec, s, slices, staged, like)
-    for part in prange(samples * y.shape[1]):
+    unfinished = samples * y.shape[1] if stepped or b.size > 0 else 0
+    for part in prange(unfinished):
         n, c = part // y.shape[1], part % y.shape[1]
         if stepped:
             _interleave(y[n, c], spread[n, c * cells : (c + 1) * cells], spec)
