@@ -56,12 +56,22 @@ def spelling(model: "Sequential", dataset: "Dataset", most: int = 200, shown: in
     numbers, names = zip(*(line.split(" ", 1) for line in unseen), strict=True)
     said = complete(model, dataset.classes, [f"\n{number} " for number in numbers], "\n", 2 * max(map(len, names)))
     right = [a == b for a, b in zip(said, names, strict=True)]
+    english = sum(
+        a.startswith(b.removesuffix(dutch)) for a, b, dutch in zip(said, names, map(_dutch, numbers), strict=True)
+    )
     text = Text(f" spelled right: {sum(right)} of {len(right)} numbers that it has never seen", style="bold")
+    text.append(f" ({english} in English)", style="not bold")
     for k in sorted(range(len(right)), key=lambda k: right[k])[:shown]:
         text.append(f"\n   {numbers[k]} ", style="not bold")
         text.append(said[k], style=f"not bold {RIGHT if right[k] else WRONG}")
         text.append("" if right[k] else f"  ({names[k]})", style="not bold dim")
     return text
+
+
+def _dutch(number: str) -> str:
+    from nbdl_datasets.number_names import dutch
+
+    return dutch(int(number))
 
 
 def text_result(result: "Result") -> Text:
