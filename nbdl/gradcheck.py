@@ -47,12 +47,17 @@ def gradient_check(
 
     The first `batch` samples are used.
 
-    The network is copied to float64 first; its own parameters are not touched.
+    The network is copied to float64 first; its own parameters are not touched. Parameters that are all 0, as biases are at
+    first, are given small random values in the copy.
     """
     double = Sequential(model.layers, model.input_shape, seed=model.seed, dtype=np.float64)
     for ours, theirs in zip(double.arenas, model.arenas, strict=True):
         for name in ours:
             ours[name][...] = theirs[name]
+    away = np.random.default_rng([seed, 1])
+    for name in double.parameters:  # with biases of 0, blank parts of a picture lie on the very kink of ReLU
+        if not double.parameters[name].any():
+            double.parameters[name][...] = 0.1 * away.standard_normal(double.parameters.shapes[name])
     batch = min(batch, len(data))
     inputs = (np.asarray(data.inputs[:batch], np.float64) - data.offset) * data.scale
     lengths = None if data.lengths is None else data.lengths[:batch]
