@@ -32,13 +32,16 @@ from nbdl.kernels.matmul import GRAIN, piece
 from nbdl.kernels.recurrence import (
     FEW,
     add_bias,
+    add_error,
     add_product,
     add_weights,
+    begin_errors,
     fill_rows,
     pack,
     pack_turned,
     packed,
     project_all,
+    show,
 )
 from nbdl.kernels.tile import DEPTH
 
@@ -136,16 +139,11 @@ def _forward_cpu(
                     side[i] = 0
                     row[:] = old[i]
                 if sequences:
-                    shown = y[i0 + i, t, first : first + units]
-                    if t < lengths[i0 + i]:
-                        for j in range(units):
-                            shown[j] = row[j]
-                    else:
-                        shown[:] = 0
+                    show(y, i0 + i, t, first, row, t < lengths[i0 + i])
         h_last[i0:i1] = h[end, i0:i1]
         if not sequences:
             for i in range(i0, i1):
-                y[i, 0, first : first + units] = h[end, i]
+                show(y, i, 0, first, h[end, i], True)
 
 
 def _forward_cuda(
@@ -242,11 +240,7 @@ def _backward_cpu(z, q, dh, e, dy, h, u, of_gates, of_candidate, lengths, after,
         pack_turned(of_candidate[number], u[:, 2 * units :], number)
     for worker in prange(workers):
         i0, i1 = piece(worker, workers, batch, 1)
-        for i in range(i0, i1):
-            if sequences:
-                dh[i] = 0
-            else:
-                dh[i] = dy[i, 0, first : first + units]
+        begin_errors(dh, dy, i0, i1, first, sequences)
         for s in range(steps):
             t = s if turned else steps - 1 - s
             gates, side, room = z[t, i0:i1], q[t, i0:i1], e[i0:i1]
@@ -257,9 +251,7 @@ def _backward_cpu(z, q, dh, e, dy, h, u, of_gates, of_candidate, lengths, after,
                     q[t, i] = 0
                     continue
                 if sequences:
-                    here = dy[i, t, first : first + units]
-                    for j in range(units):
-                        error[j] += here[j]
+                    add_error(error, dy, i, t, first)
                 _close(z[t, i], q[t, i], error, h[t + turned, i], after)
             if after:
                 add_product(dh[i0:i1], side, of_candidate)

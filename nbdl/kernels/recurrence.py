@@ -100,6 +100,36 @@ def project_all(z, x, w, b):
         multiply(z[:, i], x[:, i], w, 1, 1)
 
 
+@register_jitable
+def show(y, i, t, first, row, counts):
+    """What the layer shows of one step of sample i: its h from column `first` on, or 0 where the step does not count."""
+    shown = y[i, t, first : first + row.size]
+    if counts:
+        for j in range(row.size):
+            shown[j] = row[j]
+    else:
+        shown[:] = 0
+
+
+@register_jitable
+def begin_errors(dh, dy, i0, i1, first, sequences):
+    """dh of samples i0 to i1 behind the last step: 0 where every step is shown, else dy, which is all there is."""
+    for i in range(i0, i1):
+        error = dh[i]
+        if sequences:
+            error[:] = 0
+        else:
+            error[:] = dy[i, 0, first : first + error.size]
+
+
+@register_jitable
+def add_error(error, dy, i, t, first):
+    """dh += dy of one step of sample i."""
+    here = dy[i, t, first : first + error.size]
+    for j in range(error.size):
+        error[j] += here[j]
+
+
 def _swap_reference(y, x, keep):
     y[...] = (keep * y if keep else 0) + x.swapaxes(0, 1)
 
