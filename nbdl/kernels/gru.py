@@ -30,6 +30,7 @@ from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import sigmoid, tanh
 from nbdl.kernels.matmul import GRAIN, piece
 from nbdl.kernels.recurrence import (
+    BLOCKS,
     FEW,
     add_bias,
     add_error,
@@ -419,6 +420,7 @@ gru_forward = Kernel(
     _forward_cuda,
     grid=lambda y, h, *_: (h.shape[1], threads_for(h.shape[2])),
     flops=lambda y, h, z, q, h_last, x, w, u, *_: z.size * (2 * len(w) + 2 * len(u) + 6),
+    pieces=lambda y, *_: len(y),
     cases=_forward_cases,
     outputs=5,
 )
@@ -429,7 +431,9 @@ gru_backward = Kernel(
     _backward_cuda,
     grid=lambda z, q, dh, *_: (z.shape[1], threads_for(dh.shape[1])),
     flops=lambda z, q, dh, *_: z.size * (2 * dh.shape[1] + 6),
+    pieces=lambda z, q, dh, *_: len(dh),
     cases=_backward_cases,
+    blocks=BLOCKS,
     outputs=3,
     in_place=(0, 1),
 )

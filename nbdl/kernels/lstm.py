@@ -29,6 +29,7 @@ from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import sigmoid, tanh
 from nbdl.kernels.matmul import piece
 from nbdl.kernels.recurrence import (
+    BLOCKS,
     add_error,
     add_product,
     begin_errors,
@@ -302,6 +303,7 @@ lstm_forward = Kernel(
     _forward_cuda,
     grid=lambda y, h, c, z, *_: _grid(z, h.shape[2]),
     flops=lambda y, h, c, z, h_last, c_last, x, w, u, *_: z.size * 2 * (len(w) + len(u)) + _CELL * z.size // 4,
+    pieces=lambda y, *_: len(y),
     cases=_forward_cases,
     outputs=6,
 )
@@ -312,7 +314,9 @@ lstm_backward = Kernel(
     _backward_cuda,
     grid=lambda z, dh, *_: _grid(z, dh.shape[1]),
     flops=lambda z, dh, *_: z.size * 2 * dh.shape[1] + _CELL * z.size // 4,
+    pieces=lambda z, dh, *_: len(dh),
     cases=_backward_cases,
+    blocks=BLOCKS,
     outputs=3,
     in_place=(0,),
 )

@@ -24,6 +24,7 @@ from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import tanh
 from nbdl.kernels.matmul import piece
 from nbdl.kernels.recurrence import (
+    BLOCKS,
     add_error,
     add_product,
     begin_errors,
@@ -211,6 +212,7 @@ simple_rnn_forward = Kernel(
     _forward_cuda,
     grid=lambda y, h, *_: (h.shape[1], threads_for(h.shape[2])),
     flops=lambda y, h, h_last, x, w, u, *_: h[1:].size * (2 * len(w) + 2 * len(u) + 5),
+    pieces=lambda y, *_: len(y),
     cases=_forward_cases,
     outputs=3,
 )
@@ -221,6 +223,8 @@ simple_rnn_backward = Kernel(
     _backward_cuda,
     grid=lambda dz, *_: (dz.shape[1], threads_for(dz.shape[2])),
     flops=lambda dz, dh, *_: dz.size * (2 * dh.shape[1] + 4),
+    pieces=lambda dz, dh, *_: len(dh),
     cases=_backward_cases,
+    blocks=BLOCKS,
     outputs=2,
 )
