@@ -74,7 +74,8 @@ class Arena:
             self.flat = to_device(np.zeros(self.size, self.dtype))
         else:
             grain = ALIGNMENT // self.dtype.itemsize
-            room = np.zeros(self.size + grain, self.dtype)
+            room = np.empty(self.size + grain, self.dtype)
+            room.fill(0)  # np.zeros would leave the pages to be found by the first step, on its clock
             first = -(room.ctypes.data // self.dtype.itemsize) % grain
             self.flat = room[first : first + self.size]
         self._views = {name: self.flat[place].reshape(self.shapes[name]) for name, place in self.places.items()}

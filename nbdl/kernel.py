@@ -84,7 +84,8 @@ class Kernel:
     those that are inputs too: all of them when `in_place` is True, else the positions that it names. grid(*arguments)
     gives (blocks, threads a block) of the CUDA launch. Where a body needs what every block of another has written, `cuda`
     and `grid` are tuples: the launches, in order.
-    `blocks` names the shared machine code (kernels/shared.py) that it calls beside the matrix products.
+    `blocks` names the shared machine code (kernels/shared.py) that it calls beside the matrix products. pieces(*arguments)
+    says into how many a call can be cut at most, where that may be one: it then stays on one thread.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Kernel:
         outputs: int = 1,
         in_place: bool | tuple[int, ...] = False,
         blocks: tuple[str, ...] = (),
+        pieces: Callable[..., int] | None = None,
     ):
         self.name, self.reference, self.cpu = name, reference, cpu
         self.cuda = cuda if isinstance(cuda, tuple) else (cuda,)
@@ -109,7 +111,7 @@ class Kernel:
         self.flops, self.cases, self.outputs = flops, cases, outputs
         self.in_place = tuple(range(outputs)) if in_place is True else in_place or ()
         self.bytes = bytes or (lambda *arguments: sum(a.nbytes for a in arguments if hasattr(a, "nbytes")))
-        self.parallel_bytes, self.blocks = parallel_bytes, blocks
+        self.parallel_bytes, self.blocks, self.pieces = parallel_bytes, blocks, pieces
         self._dispatchers: dict[str, Any] = {}
         registry[name] = self
 
@@ -121,6 +123,7 @@ class Kernel:
         if backend != "auto":
             return backend
         large = self.flops(*arguments) > PARALLEL_FLOPS or self.bytes(*arguments) > self.parallel_bytes
+        large = large and (self.pieces is None or self.pieces(*arguments) > 1)
         return "parallel" if large and numba.get_num_threads() > 1 else "serial"
 
     def bind(self, backend: str, *arguments, label: str = "", announce: Callable[[str], None] | None = None) -> Call:

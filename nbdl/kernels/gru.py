@@ -30,15 +30,19 @@ from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import sigmoid, tanh
 from nbdl.kernels.matmul import GRAIN, piece
 from nbdl.kernels.recurrence import (
+    BLOCKS,
     FEW,
     add_bias,
+    add_error,
     add_product,
     add_weights,
+    begin_errors,
     fill_rows,
     pack,
     pack_turned,
     packed,
     project_all,
+    show,
 )
 from nbdl.kernels.tile import DEPTH
 
@@ -136,16 +140,11 @@ def _forward_cpu(
                     side[i] = 0
                     row[:] = old[i]
                 if sequences:
-                    shown = y[i0 + i, t, first : first + units]
-                    if t < lengths[i0 + i]:
-                        for j in range(units):
-                            shown[j] = row[j]
-                    else:
-                        shown[:] = 0
+                    show(y, i0 + i, t, first, row, t < lengths[i0 + i])
         h_last[i0:i1] = h[end, i0:i1]
         if not sequences:
             for i in range(i0, i1):
-                y[i, 0, first : first + units] = h[end, i]
+                show(y, i, 0, first, h[end, i], True)
 
 
 def _forward_cuda(
@@ -242,11 +241,7 @@ def _backward_cpu(z, q, dh, e, dy, h, u, of_gates, of_candidate, lengths, after,
         pack_turned(of_candidate[number], u[:, 2 * units :], number)
     for worker in prange(workers):
         i0, i1 = piece(worker, workers, batch, 1)
-        for i in range(i0, i1):
-            if sequences:
-                dh[i] = 0
-            else:
-                dh[i] = dy[i, 0, first : first + units]
+        begin_errors(dh, dy, i0, i1, first, sequences)
         for s in range(steps):
             t = s if turned else steps - 1 - s
             gates, side, room = z[t, i0:i1], q[t, i0:i1], e[i0:i1]
@@ -257,9 +252,7 @@ def _backward_cpu(z, q, dh, e, dy, h, u, of_gates, of_candidate, lengths, after,
                     q[t, i] = 0
                     continue
                 if sequences:
-                    here = dy[i, t, first : first + units]
-                    for j in range(units):
-                        error[j] += here[j]
+                    add_error(error, dy, i, t, first)
                 _close(z[t, i], q[t, i], error, h[t + turned, i], after)
             if after:
                 add_product(dh[i0:i1], side, of_candidate)
@@ -427,6 +420,7 @@ gru_forward = Kernel(
     _forward_cuda,
     grid=lambda y, h, *_: (h.shape[1], threads_for(h.shape[2])),
     flops=lambda y, h, z, q, h_last, x, w, u, *_: z.size * (2 * len(w) + 2 * len(u) + 6),
+    pieces=lambda y, *_: len(y),
     cases=_forward_cases,
     outputs=5,
 )
@@ -437,7 +431,9 @@ gru_backward = Kernel(
     _backward_cuda,
     grid=lambda z, q, dh, *_: (z.shape[1], threads_for(dh.shape[1])),
     flops=lambda z, q, dh, *_: z.size * (2 * dh.shape[1] + 6),
+    pieces=lambda z, q, dh, *_: len(dh),
     cases=_backward_cases,
+    blocks=BLOCKS,
     outputs=3,
     in_place=(0, 1),
 )

@@ -28,7 +28,19 @@ from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import sigmoid, tanh
 from nbdl.kernels.matmul import piece
-from nbdl.kernels.recurrence import add_product, fill_rows, pack, pack_turned, packed, packed_both, project_all
+from nbdl.kernels.recurrence import (
+    BLOCKS,
+    add_error,
+    add_product,
+    begin_errors,
+    fill_rows,
+    pack,
+    pack_turned,
+    packed,
+    packed_both,
+    project_all,
+    show,
+)
 
 
 def _forward_reference(y, h, c, z, h_last, c_last, x, w, u, b, panels, lengths, h0, c0, first, sequences, turned):
@@ -97,18 +109,13 @@ def _forward_cpu(y, h, c, z, h_last, c_last, x, w, u, b, panels, lengths, h0, c0
                     h[after, i] = h[before, i]
                     c[after, i] = c[before, i]
                 if sequences:
-                    shown, row = y[i, t, first : first + units], h[after, i]
-                    if t < lengths[i]:
-                        for j in range(units):
-                            shown[j] = row[j]
-                    else:
-                        shown[:] = 0
+                    show(y, i, t, first, h[after, i], t < lengths[i])
         end = steps * (1 - turned)
         h_last[i0:i1] = h[end, i0:i1]
         c_last[i0:i1] = c[end, i0:i1]
         if not sequences:
             for i in range(i0, i1):
-                y[i, 0, first : first + units] = h[end, i]
+                show(y, i, 0, first, h[end, i], True)
 
 
 def _forward_cuda(y, h, c, z, h_last, c_last, x, w, u, b, panels, lengths, h0, c0, first, sequences, turned):
@@ -206,11 +213,7 @@ def _backward_cpu(z, dh, dc, dy, c, u, panels, lengths, first, sequences, turned
         i0, i1 = piece(worker, workers, batch, 1)
         shown = np.empty(units, z.dtype)
         dc[i0:i1] = 0
-        for i in range(i0, i1):
-            if sequences:
-                dh[i] = 0
-            else:
-                dh[i] = dy[i, 0, first : first + units]
+        begin_errors(dh, dy, i0, i1, first, sequences)
         for s in range(steps):
             t = s if turned else steps - 1 - s
             before, after = t + turned, t + 1 - turned
@@ -218,9 +221,7 @@ def _backward_cpu(z, dh, dc, dy, c, u, panels, lengths, first, sequences, turned
                 if t < lengths[i]:
                     error, memory = dh[i], c[after, i]
                     if sequences:
-                        here = dy[i, t, first : first + units]
-                        for j in range(units):
-                            error[j] += here[j]
+                        add_error(error, dy, i, t, first)
                     for j in range(units):
                         shown[j] = memory[j]
                     _cell_backward(z[t, i], error, dc[i], shown, c[before, i])
@@ -302,6 +303,7 @@ lstm_forward = Kernel(
     _forward_cuda,
     grid=lambda y, h, c, z, *_: _grid(z, h.shape[2]),
     flops=lambda y, h, c, z, h_last, c_last, x, w, u, *_: z.size * 2 * (len(w) + len(u)) + _CELL * z.size // 4,
+    pieces=lambda y, *_: len(y),
     cases=_forward_cases,
     outputs=6,
 )
@@ -312,7 +314,9 @@ lstm_backward = Kernel(
     _backward_cuda,
     grid=lambda z, dh, *_: _grid(z, dh.shape[1]),
     flops=lambda z, dh, *_: z.size * 2 * dh.shape[1] + _CELL * z.size // 4,
+    pieces=lambda z, dh, *_: len(dh),
     cases=_backward_cases,
+    blocks=BLOCKS,
     outputs=3,
     in_place=(0,),
 )

@@ -6,12 +6,22 @@ threads; each walks through all the steps with its own, so that nobody waits for
 
 import numpy as np
 from numba import prange
-from numba.extending import register_jitable
+from numba.extending import overload, register_jitable
 
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.blocks import a_thread_each, threads_for
 from nbdl.kernels.matmul import GRAIN, multiply, multiply_at, piece
-from nbdl.kernels.tile import DEPTH, REGISTER_BYTES, SIMD, VECTORS, WIDE_VECTORS
+from nbdl.kernels.shared import external, share
+from nbdl.kernels.tile import (
+    DEPTH,
+    REGISTER_BYTES,
+    SIMD,
+    VECTORS,
+    WIDE_VECTORS,
+    element_bytes,
+    pack_turned_panel,
+    vector_lanes,
+)
 
 _LANES = max(16, REGISTER_BYTES) // 4
 FEW = 4  # samples from which on a step is a product of matrices, and not of a vector or two with a matrix
@@ -44,15 +54,53 @@ def pack(panel, u, number):
 
 
 @register_jitable
-def pack_turned(panel, u, number):
-    """The same of transpose(U), in small blocks that stay in the cache. Shape: panel (k, width), u (n, k)."""
+def _pack_turned_plain(panel, u, number):
     first = number * panel.shape[1]
     columns = min(panel.shape[1], u.shape[0] - first)
-    for j0 in range(0, columns, 32):
+    for j0 in range(0, columns, 32):  # small blocks that stay in the cache
         for k in range(u.shape[1]):
             target, source = panel[k, j0 : min(j0 + 32, columns)], u[first + j0 : first + columns, k]
             for j in range(target.size):
                 target[j] = source[j]
+
+
+def _pack_turned_block(panel, pitch, u, u_row, depth, columns, like):
+    size, width = element_bytes(like), VECTORS * vector_lanes(like)
+    for j in range(0, columns, width):
+        pack_turned_panel(panel + j * size, pitch, u + j * u_row * size, u_row, depth, min(width, columns - j), like)
+
+
+share("pack_turned", _pack_turned_block, 6, 1, everywhere=False)
+BLOCKS = ("pack_turned",)
+
+
+def _pack_turned_at(panel, pitch, u, u_row, depth, columns, like):
+    raise NotImplementedError("for compiled kernels only")
+
+
+@overload(_pack_turned_at)
+def _pack_turned_overload(panel, pitch, u, u_row, depth, columns, like):
+    block = external("pack_turned", like)
+
+    def call(panel, pitch, u, u_row, depth, columns, like):
+        block(panel, pitch, u, u_row, depth, columns, like)
+
+    return call
+
+
+@register_jitable
+def _pack_turned_vectors(panel, u, number):
+    size, width, like = u.itemsize, panel.shape[1], u.dtype.type(0)
+    if u.shape[1] % 16 != 0 or width % 16 != 0:  # only whole squares are turned in registers
+        _pack_turned_plain(panel, u, number)
+        return
+    first, u_row = number * width, u.strides[0] // size
+    columns = min(width, u.shape[0] - first)
+    _pack_turned_at(panel.ctypes.data, width, u.ctypes.data + first * u_row * size, u_row, u.shape[1], columns, like)
+
+
+# panel = the columns of transpose(U) that are panel `number`. Shape: panel (k, width), u (n, k).
+pack_turned = _pack_turned_plain if SIMD == "plain" else _pack_turned_vectors
 
 
 @register_jitable
@@ -98,6 +146,36 @@ def project_all(z, x, w, b):
     for i in range(z.shape[1]):
         fill_rows(z[:, i], b)
         multiply(z[:, i], x[:, i], w, 1, 1)
+
+
+@register_jitable
+def show(y, i, t, first, row, counts):
+    """What the layer shows of one step of sample i: its h from column `first` on, or 0 where the step does not count."""
+    shown = y[i, t, first : first + row.size]
+    if counts:
+        for j in range(row.size):
+            shown[j] = row[j]
+    else:
+        shown[:] = 0
+
+
+@register_jitable
+def begin_errors(dh, dy, i0, i1, first, sequences):
+    """dh of samples i0 to i1 behind the last step: 0 where every step is shown, else dy, which is all there is."""
+    for i in range(i0, i1):
+        error = dh[i]
+        if sequences:
+            error[:] = 0
+        else:
+            error[:] = dy[i, 0, first : first + error.size]
+
+
+@register_jitable
+def add_error(error, dy, i, t, first):
+    """dh += dy of one step of sample i."""
+    here = dy[i, t, first : first + error.size]
+    for j in range(error.size):
+        error[j] += here[j]
 
 
 def _swap_reference(y, x, keep):

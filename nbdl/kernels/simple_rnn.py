@@ -23,7 +23,19 @@ from nbdl.kernels.activation import RELU, TANH, activate
 from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import tanh
 from nbdl.kernels.matmul import piece
-from nbdl.kernels.recurrence import add_product, fill_rows, pack, pack_turned, packed, packed_both, project_all
+from nbdl.kernels.recurrence import (
+    BLOCKS,
+    add_error,
+    add_product,
+    begin_errors,
+    fill_rows,
+    pack,
+    pack_turned,
+    packed,
+    packed_both,
+    project_all,
+    show,
+)
 
 
 def _forward_reference(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, first, sequences, turned):
@@ -72,16 +84,11 @@ def _forward_cpu(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, first, seq
                     for j in range(units):
                         row[j] = zero if row[j] < zero else row[j]
                 if sequences:
-                    shown = y[i0 + i, t, first : first + units]
-                    if t < lengths[i0 + i]:
-                        for j in range(units):
-                            shown[j] = row[j]
-                    else:
-                        shown[:] = 0
+                    show(y, i0 + i, t, first, row, t < lengths[i0 + i])
         h_last[i0:i1] = h[end, i0:i1]
         if not sequences:
             for i in range(i0, i1):
-                y[i, 0, first : first + units] = h[end, i]
+                show(y, i, 0, first, h[end, i], True)
 
 
 def _forward_cuda(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, first, sequences, turned):
@@ -131,11 +138,7 @@ def _backward_cpu(dz, dh, dy, h, u, panels, lengths, kind, first, sequences, tur
         pack_turned(panels[number], u, number)
     for worker in prange(workers):
         i0, i1 = piece(worker, workers, batch, 1)
-        for i in range(i0, i1):
-            if sequences:
-                dh[i] = 0
-            else:
-                dh[i] = dy[i, 0, first : first + units]
+        begin_errors(dh, dy, i0, i1, first, sequences)
         for s in range(steps):
             t = s if turned else steps - 1 - s
             for i in range(i0, i1):
@@ -144,9 +147,7 @@ def _backward_cpu(dz, dh, dy, h, u, panels, lengths, kind, first, sequences, tur
                     slope[:] = 0
                     continue
                 if sequences:
-                    here = dy[i, t, first : first + units]
-                    for j in range(units):
-                        error[j] += here[j]
+                    add_error(error, dy, i, t, first)
                 if kind == TANH:
                     for j in range(units):
                         slope[j] = error[j] * (one - shown[j] * shown[j])
@@ -211,6 +212,7 @@ simple_rnn_forward = Kernel(
     _forward_cuda,
     grid=lambda y, h, *_: (h.shape[1], threads_for(h.shape[2])),
     flops=lambda y, h, h_last, x, w, u, *_: h[1:].size * (2 * len(w) + 2 * len(u) + 5),
+    pieces=lambda y, *_: len(y),
     cases=_forward_cases,
     outputs=3,
 )
@@ -221,6 +223,8 @@ simple_rnn_backward = Kernel(
     _backward_cuda,
     grid=lambda dz, *_: (dz.shape[1], threads_for(dz.shape[2])),
     flops=lambda dz, dh, *_: dz.size * (2 * dh.shape[1] + 4),
+    pieces=lambda dz, dh, *_: len(dh),
     cases=_backward_cases,
+    blocks=BLOCKS,
     outputs=2,
 )

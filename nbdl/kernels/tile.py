@@ -19,7 +19,7 @@ import platform
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 from nbdl.errors import NbdlError
 
@@ -496,17 +496,19 @@ def pack_panel(typingctx, panel, b, b_row, depth, columns, like):
 
 
 @intrinsic
-def pack_panel_transposed(typingctx, panel, b, b_row, depth, columns, like):
-    """Fill the same panel from a B stored (columns, depth): squares of one vector a side are turned in registers.
+def pack_turned_panel(typingctx, panel, pitch, b, b_row, depth, columns, like):
+    """Fill such a panel, whose rows are `pitch` apart, from a B stored (columns, depth).
+
+    Squares of one vector a side are turned in registers, and so many rows are written as whole squares have.
 
     Row and column numbers past the edge are held at the last one: what they bring in is never stored to C.
     """
     element = _element(like)
-    signature = types.void(*([types.intp] * 5), element)
+    signature = types.void(*([types.intp] * 6), element)
 
     def codegen(context, builder, signature, arguments):
         e = _Emitter(builder, element)
-        panel, b, b_row, depth, columns, _ = arguments
+        panel, pitch, b, b_row, depth, columns, _ = arguments
         panel, b = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (panel, b))
         last = builder.sub(columns, e.index(1))
         everything = ir.Constant(ir.VectorType(ir.IntType(1), e.lanes), [1] * e.lanes)
@@ -520,7 +522,7 @@ def pack_panel_transposed(typingctx, panel, b, b_row, depth, columns, like):
             def turn(k, _, rows=rows, v=v):
                 mask = e.mask(builder.sub(depth, k), 0)
                 for lane, vector in enumerate(_emit_transpose(e, [e.load(e.at(row, k), mask) for row in rows])):
-                    row = builder.mul(builder.add(k, e.index(lane)), e.index(VECTORS * e.lanes))
+                    row = builder.mul(builder.add(k, e.index(lane)), pitch)
                     e.store(vector, e.at(panel, builder.add(row, e.index(v * e.lanes))), everything)
                 return []
 
@@ -528,6 +530,12 @@ def pack_panel_transposed(typingctx, panel, b, b_row, depth, columns, like):
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@register_jitable
+def pack_panel_transposed(panel, b, b_row, depth, columns, like):
+    """Fill a panel of VECTORS whole vectors from a B stored (columns, depth)."""
+    pack_turned_panel(panel, VECTORS * vector_lanes(like), b, b_row, depth, columns, like)
 
 
 def _emit_transpose(e: _Emitter, vectors):
