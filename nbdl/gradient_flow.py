@@ -20,7 +20,7 @@ from nbdl.model import Sequential
 from nbdl.optimizers import SGD
 from nbdl.program import Announce, Data, Program
 from nbdl.stepper import Stepper
-from nbdl.training import Budget, Diverged, Training
+from nbdl.training import Budget, Training
 
 NEVER = 1e30  # clipping at this norm only measures it
 
@@ -113,6 +113,3 @@ def training_norms(
     )
     for step in training.steps():
         yield step.update, step.loss, float(training.norm[0])
-
-
-__all__ = ["Diverged", "gradient_flow", "scaled", "training_norms"]

@@ -99,8 +99,8 @@ def _train(
     announce: Any = None,
 ) -> dict[str, Any]:
     """Loss and norm of the whole gradient of every update of a simple recurrent network on the adding problem."""
-    from nbdl import Data, Dense, Sequential, SimpleRNN, loss
-    from nbdl.gradient_flow import Diverged, training_norms
+    from nbdl import Data, Dense, Diverged, Sequential, SimpleRNN, loss
+    from nbdl.gradient_flow import training_norms
 
     model = Sequential([SimpleRNN(units, activation="relu"), Dense(1)], (steps, 2), seed=seed)
     model.parameters["simplernn_1.u"][...] *= gain
