@@ -52,15 +52,21 @@ class Ledger:
                 f"another comparison is writing to the ledger {self.path}; wait for it, or choose another --ledger."
             ) from None
 
-    def _read(self, spec: dict[str, Any]) -> None:
+    def _entries(self) -> tuple[bytes, list[Any]]:
+        """The file, and what its lines hold, without those that were cut off."""
         self._file.seek(0)
         content = self._file.read()
         entries = []
+        self.torn = 0
         for line in content.split(b"\n"):
             try:
                 entries += [json.loads(line)] if line else []
             except ValueError:
                 self.torn += 1
+        return content, entries
+
+    def _read(self, spec: dict[str, Any]) -> None:
+        content, entries = self._entries()
         if content and not content.endswith(b"\n"):
             self._write(b"\n")  # what was cut off stays behind as a line of its own
         heads = [entry for entry in entries if isinstance(entry, dict) and "schema" in entry]
@@ -87,6 +93,10 @@ class Ledger:
         """Write a finished run; when this returns, it is on the disk."""
         self.outcomes[key] = outcome
         self._write(json.dumps({"key": key, "outcome": outcome.as_data()}).encode() + b"\n")
+
+    def on_disk(self) -> int:
+        """How many runs the file holds: what an interrupt left there, at whatever moment it came."""
+        return len({entry["key"] for entry in self._entries()[1] if "key" in entry})
 
     def _write(self, line: bytes) -> None:
         try:

@@ -69,7 +69,7 @@ class Flow:
                 with screen:
                     self._run(comparison, workers, ledger, screen)
             except (KeyboardInterrupt, NbdlError):
-                done, total = screen.counts()
+                done, (_, total) = ledger.on_disk(), screen.counts()
                 again = "the same command" + " without --fresh" * self.fresh
                 self.err.print(f"{done} of {total} runs are in {path}; {again} goes on from there", soft_wrap=True)
                 raise
