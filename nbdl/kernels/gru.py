@@ -330,11 +330,11 @@ def _weights_cpu(dw, du, db, dc, x, h, z, q, blend, after):
             for gate in range(3):
                 first, last = gate * units + j0, gate * units + j1
                 error, seen = z[k0:k1, first:last], h[k0:k1]
+                add_bias(db[first:last], total, z, k0, k1, first, scale, held)
                 add_weights(dw[:, first:last], x[k0:k1], error, scale, held)
-                add_bias(db[first:last], total, error, scale, held)
                 if gate == 2 and after:
                     error = q[k0:k1, j0:j1]
-                    add_bias(dc[j0:j1], total, error, scale, held)
+                    add_bias(dc[j0:j1], total, q, k0, k1, j0, scale, held)
                 elif gate == 2:
                     seen = q[k0:k1]
                 add_weights(du[:, first:last], seen, error, scale, held)

@@ -220,14 +220,14 @@ def add_weights(dw, x, dz, scale, keep):
 
 
 @register_jitable
-def add_bias(db, total, dz, scale, keep):
-    """db = scale times the sum of the rows of dZ + keep db, summed up in `total` first.
+def add_bias(db, total, dz, k0, k1, first, scale, keep):
+    """db = scale times the sum of the rows k0 to k1 of dZ, from column `first` on, + keep db; summed up in `total` first.
 
-    Added to db one by one, small errors would be rounded away beside a db of 1. Shape: db and total (n), dz (m, n).
+    Added to db one by one, small errors would be rounded away beside a db of 1. Shape: db and total (n), dz (m, columns).
     """
     total[:] = 0
-    for i in range(dz.shape[0]):
-        error = dz[i]
+    for i in range(k0, k1):
+        error = dz[i, first : first + total.size]
         for j in range(total.size):
             total[j] += error[j]
     for j in range(total.size):
@@ -243,9 +243,9 @@ def _weights_cpu(dw, du, db, x, h, dz, blend):
         for k0 in range(0, rows, DEPTH):  # a block of dz is read from afar once, and then from the cache
             k1, held = min(rows, k0 + DEPTH), keep if k0 == 0 else keep * 0 + 1
             error = dz[k0:k1, j0:j1]
+            add_bias(db[j0:j1], total, dz, k0, k1, j0, scale, held)
             add_weights(du[:, j0:j1], h[k0:k1], error, scale, held)
             add_weights(dw[:, j0:j1], x[k0:k1], error, scale, held)
-            add_bias(db[j0:j1], total, error, scale, held)
 
 
 def _weights_cuda(dw, du, db, x, h, dz, blend):
