@@ -37,7 +37,7 @@ from nbdl.kernels.recurrence import (
     add_product,
     add_weights,
     begin_errors,
-    fill_rows,
+    begin_product,
     pack,
     pack_turned,
     packed,
@@ -121,8 +121,7 @@ def _forward_cpu(
             t = steps - 1 - s if turned else s
             old, new, gates, side = h[t + turned, i0:i1], h[t + 1 - turned, i0:i1], z[t, i0:i1], q[t, i0:i1]
             if many:  # a step of many samples stays in the cache from here to its gates
-                fill_rows(gates, b)
-                add_product(gates, x[t, i0:i1], of_x)
+                begin_product(gates, b, x[t, i0:i1], old[:, :0], of_x)
             add_product(gates[:, : 2 * units], old, of_gates)
             for i in range(i1 - i0):
                 _open(gates[i], side[i], old[i], after)
@@ -422,6 +421,7 @@ gru_forward = Kernel(
     flops=lambda y, h, z, q, h_last, x, w, u, *_: z.size * (2 * len(w) + 2 * len(u) + 6),
     pieces=lambda y, *_: len(y),
     cases=_forward_cases,
+    blocks=BLOCKS,
     outputs=5,
 )
 gru_backward = Kernel(

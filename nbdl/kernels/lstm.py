@@ -33,7 +33,7 @@ from nbdl.kernels.recurrence import (
     add_error,
     add_product,
     begin_errors,
-    fill_rows,
+    begin_product,
     pack,
     pack_turned,
     packed,
@@ -98,9 +98,9 @@ def _forward_cpu(y, h, c, z, h_last, c_last, x, w, u, b, panels, lengths, h0, c0
             t = steps - 1 - s if turned else s
             before, after = t + turned, t + 1 - turned
             if inputs > 0:  # a step of many samples stays in the cache from here to its gates
-                fill_rows(z[t, i0:i1], b)
-                add_product(z[t, i0:i1], x[t, i0:i1], of_x)
-            add_product(z[t, i0:i1], h[before, i0:i1], of_h)
+                begin_product(z[t, i0:i1], b, x[t, i0:i1], h[before, i0:i1], panels)
+            else:
+                add_product(z[t, i0:i1], h[before, i0:i1], panels)
             for i in range(i0, i1):
                 if t < lengths[i]:
                     _cell(h[after, i], c[after, i], z[t, i], c[before, i])
@@ -305,6 +305,7 @@ lstm_forward = Kernel(
     flops=lambda y, h, c, z, h_last, c_last, x, w, u, *_: z.size * 2 * (len(w) + len(u)) + _CELL * z.size // 4,
     pieces=lambda y, *_: len(y),
     cases=_forward_cases,
+    blocks=BLOCKS,
     outputs=6,
 )
 lstm_backward = Kernel(

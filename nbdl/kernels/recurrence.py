@@ -14,12 +14,14 @@ from nbdl.kernels.matmul import GRAIN, multiply, multiply_at, piece
 from nbdl.kernels.shared import external, share
 from nbdl.kernels.tile import (
     DEPTH,
+    HEIGHT,
     REGISTER_BYTES,
     SIMD,
     VECTORS,
     WIDE_VECTORS,
     element_bytes,
     pack_turned_panel,
+    panel_tile,
     vector_lanes,
 )
 
@@ -70,8 +72,32 @@ def _pack_turned_block(panel, pitch, u, u_row, depth, columns, like):
         pack_turned_panel(panel + j * size, pitch, u + j * u_row * size, u_row, depth, min(width, columns - j), like)
 
 
+def _panels_block(c, c_row, start, start_row, x, x_row, inputs, h, h_row, units, panels, pitch, m, n, like):
+    size, lanes = element_bytes(like), vector_lanes(like)
+    width, tiles, depth = VECTORS * lanes, (m + HEIGHT - 1) // HEIGHT, inputs + units
+    chunks = max(1, (depth + DEPTH - 1) // DEPTH)
+    for j in range(0, n, width):
+        columns, panel = min(width, n - j), panels + j // width * pitch * size
+        for chunk in range(chunks):
+            k0, k1 = depth * chunk // chunks, depth * (chunk + 1) // chunks
+            x0, h0 = min(k0, inputs), max(k0 - inputs, 0)
+            of_x = min(k1, inputs) - x0
+            if chunk > 0:
+                start, start_row = c, c_row
+            i = 0
+            for t in range(tiles):
+                height = (m - i + tiles - t - 1) // (tiles - t)
+                panel_tile(
+                    height, (columns + lanes - 1) // lanes, x + (i * x_row + x0) * size, x_row, of_x,
+                    h + (i * h_row + h0) * size, h_row, k1 - k0 - of_x, panel + k0 * width * size,
+                    start + (i * start_row + j) * size, start_row, c + (i * c_row + j) * size, c_row, columns, like,
+                )  # fmt: skip
+                i += height
+
+
 share("pack_turned", _pack_turned_block, 6, 1, everywhere=False)
-BLOCKS = ("pack_turned",)
+share("panels", _panels_block, 14, 1, everywhere=False)
+BLOCKS = ("pack_turned", "panels")
 
 
 def _pack_turned_at(panel, pitch, u, u_row, depth, columns, like):
@@ -103,8 +129,48 @@ def _pack_turned_vectors(panel, u, number):
 pack_turned = _pack_turned_plain if SIMD == "plain" else _pack_turned_vectors
 
 
+def _multiply_panels(c, c_row, start, start_row, x, x_row, inputs, h, h_row, units, panels, pitch, m, n, like):
+    raise NotImplementedError("for compiled kernels only")
+
+
+@overload(_multiply_panels)
+def _multiply_panels_overload(
+    c, c_row, start, start_row, x, x_row, inputs, h, h_row, units, panels, pitch, m, n, like
+):
+    block = external("panels", like)
+
+    def call(c, c_row, start, start_row, x, x_row, inputs, h, h_row, units, panels, pitch, m, n, like):
+        block(c, c_row, start, start_row, x, x_row, inputs, h, h_row, units, panels, pitch, m, n, like)
+
+    return call
+
+
 @register_jitable
-def _add_sliced(c, a, panels):
+def _begin_plain(c, b, x, h, panels):
+    for i in range(c.shape[0]):
+        c[i] = b
+    for number in range(panels.shape[0]):
+        j0, j1 = number * panels.shape[2], min((number + 1) * panels.shape[2], c.shape[1])
+        multiply(c[:, j0:j1], x, panels[number, : x.shape[1], : j1 - j0], 1, 1)
+        multiply(c[:, j0:j1], h, panels[number, x.shape[1] :, : j1 - j0], 1, 1)
+
+
+@register_jitable
+def _begin_vectors(c, b, x, h, panels):
+    # By addresses: slices of arrays would take longer to make than a small product takes.
+    size, like = c.itemsize, c.dtype.type(0)
+    if panels.shape[2] != VECTORS * vector_lanes(like):  # panels are made for float32
+        _begin_plain(c, b, x, h, panels)
+        return
+    _multiply_panels(
+        c.ctypes.data, c.strides[0] // size, b.ctypes.data, 0, x.ctypes.data, x.strides[0] // size, x.shape[1],
+        h.ctypes.data, h.strides[0] // size, h.shape[1], panels.ctypes.data, panels.strides[0] // size, c.shape[0],
+        c.shape[1], like,
+    )  # fmt: skip
+
+
+@register_jitable
+def _add_plain(c, a, panels):
     width = panels.shape[2]
     for number in range(panels.shape[0]):
         j0, j1 = number * width, min((number + 1) * width, c.shape[1])
@@ -112,10 +178,15 @@ def _add_sliced(c, a, panels):
 
 
 @register_jitable
-def _add_at(c, a, panels):
-    # By addresses: slices of arrays would take longer to make than a small product takes.
+def _add_vectors(c, a, panels):
     size, width, one = c.itemsize, panels.shape[2], c.dtype.type(1)
     c_row, a_row, b_row = c.strides[0] // size, a.strides[0] // size, panels.strides[1] // size
+    if width == VECTORS * vector_lanes(one):
+        _multiply_panels(
+            c.ctypes.data, c_row, c.ctypes.data, c_row, a.ctypes.data, a_row, 0, a.ctypes.data, a_row, a.shape[1],
+            panels.ctypes.data, panels.strides[0] // size, c.shape[0], c.shape[1], one,
+        )  # fmt: skip
+        return
     for number in range(panels.shape[0]):
         j = number * width
         multiply_at(
@@ -124,17 +195,10 @@ def _add_at(c, a, panels):
         )  # fmt: skip
 
 
+# C = b + X W + H U for one step, from panels that hold W above U. Shape: c (m, n), b (n), x (m, inputs), h (m, units).
+begin_product = _begin_plain if SIMD == "plain" else _begin_vectors
 # C += A U from the panels of U, or A transpose(U) from those of transpose(U). Shape: c (m, n), a (m, k).
-add_product = _add_sliced if SIMD == "plain" else _add_at
-
-
-@register_jitable
-def fill_rows(z, b):
-    """Every row of Z = b."""
-    for i in range(z.shape[0]):
-        row = z[i]
-        for j in range(b.size):
-            row[j] = b[j]
+add_product = _add_plain if SIMD == "plain" else _add_vectors
 
 
 @register_jitable
@@ -144,7 +208,10 @@ def project_all(z, x, w, b):
     Shape: z (steps, batch, n), x (steps, batch, k), w (k, n), b (n).
     """
     for i in range(z.shape[1]):
-        fill_rows(z[:, i], b)
+        for t in range(z.shape[0]):
+            row = z[t, i]
+            for j in range(b.size):
+                row[j] = b[j]
         multiply(z[:, i], x[:, i], w, 1, 1)
 
 

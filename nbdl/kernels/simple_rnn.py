@@ -28,7 +28,7 @@ from nbdl.kernels.recurrence import (
     add_error,
     add_product,
     begin_errors,
-    fill_rows,
+    begin_product,
     pack,
     pack_turned,
     packed,
@@ -70,9 +70,9 @@ def _forward_cpu(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, first, seq
             t = steps - 1 - s if turned else s
             before, after = h[t + turned, i0:i1], h[t + 1 - turned, i0:i1]
             if inputs > 0:  # a step of many samples stays in the cache from here to its activation
-                fill_rows(after, b)
-                add_product(after, x[t, i0:i1], of_x)
-            add_product(after, before, of_h)
+                begin_product(after, b, x[t, i0:i1], before, panels)
+            else:
+                add_product(after, before, panels)
             for i in range(i1 - i0):
                 row = after[i]
                 if t >= lengths[i0 + i]:
@@ -214,6 +214,7 @@ simple_rnn_forward = Kernel(
     flops=lambda y, h, h_last, x, w, u, *_: h[1:].size * (2 * len(w) + 2 * len(u) + 5),
     pieces=lambda y, *_: len(y),
     cases=_forward_cases,
+    blocks=BLOCKS,
     outputs=3,
 )
 simple_rnn_backward = Kernel(

@@ -315,6 +315,60 @@ def rank_one_tile(typingctx, rows, vectors, a, a_row, b, c, c_row, columns, scal
 
 
 @intrinsic
+def panel_tile(
+    typingctx, rows, vectors, x, x_row, inputs, h, h_row, units, b, start, start_row, c, c_row, columns, like
+):
+    """C = S + X B[:inputs] + H B[inputs:] for one tile, of which `columns` columns exist: two products in one chain of sums.
+
+    B is a panel, rows of VECTORS vectors. S, whose rows are `start_row` apart, may be C itself or, with 0, one row for all.
+    """
+    element = _element(like)
+    signature = types.void(*([types.intp] * 14), element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        rows, vectors, x, x_row, inputs, h, h_row, units, b, start, start_row, c, c_row, columns, _ = arguments
+        x, h, b, start, c = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (x, h, b, start, c))
+        pitch = e.index(VECTORS * e.lanes)
+
+        def case(height, width):
+            def emit():
+                masks = [e.mask(columns, v) for v in range(width)]
+
+                def place(base, row, i, v):
+                    return e.at(base, builder.add(builder.mul(row, e.index(i)), e.index(v * e.lanes)))
+
+                def step(a, row_of, b):
+                    def add(k, acc):
+                        a_k, b_k = e.at(a, k), e.at(b, builder.mul(pitch, k))
+                        row = [e.load(e.at(b_k, e.index(v * e.lanes))) for v in range(width)]
+                        total = []
+                        for i in range(height):
+                            value = e.splat(builder.load(row_of(a_k, i)))
+                            total += [e.fma(value, row[v], acc[i * width + v]) for v in range(width)]
+                        return total
+
+                    return add
+
+                total = [e.load(place(start, start_row, i, v), masks[v]) for i in range(height) for v in range(width)]
+                total = e.loop(e.index(0), inputs, 1, total, step(x, e.row_offsets(x_row, height), b))
+                below = e.at(b, builder.mul(pitch, inputs))
+                total = e.loop(e.index(0), units, 1, total, step(h, e.row_offsets(h_row, height), below))
+                for i in range(height):
+                    for v in range(width):
+                        e.store(total[i * width + v], place(c, c_row, i, v), masks[v])
+
+            return emit
+
+        shapes = [(height, width) for width in range(1, VECTORS + 1) for height in range(1, HEIGHT + 1)]
+        choice = builder.add(builder.mul(rows, e.index(8)), vectors)
+        _switch(builder, choice, {height * 8 + width: case(height, width) for height, width in shapes})
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def window_tile(typingctx, rows, vectors, a, a_row, b, table, depth, c, c_row, spots, scale, keep):
     """C = scale A B + keep C, where row k of B stands `table[k]` elements further on: no panel needed.
 
