@@ -19,6 +19,7 @@ from nbdl.kernels.tile import (
     SIMD,
     VECTORS,
     WIDE_VECTORS,
+    blend_rows,
     element_bytes,
     pack_turned_panel,
     panel_tile,
@@ -249,16 +250,28 @@ def _swap_reference(y, x, keep):
     y[...] = (keep * y if keep else 0) + x.swapaxes(0, 1)
 
 
+@register_jitable
+def _swap_plain(y, x, i, keep):
+    for j in range(y.shape[1]):
+        for k in range(y.shape[2]):
+            y[i, j, k] = x[j, i, k] + (keep * y[i, j, k] if keep != 0 else 0)
+
+
+@register_jitable
+def _swap_vectors(y, x, i, keep):
+    size, columns, one = y.itemsize, y.shape[2], y.dtype.type(1)
+    blend_rows(
+        y.ctypes.data + i * y.strides[0], columns, x.ctypes.data + i * x.strides[1], x.strides[0] // size, y.shape[1],
+        columns, one, one * keep,
+    )  # fmt: skip
+
+
+_swap = _swap_plain if SIMD == "plain" else _swap_vectors  # y[i] = x[:, i] + keep y[i], whole rows
+
+
 def _swap_cpu(y, x, keep):
     for i in prange(y.shape[0]):
-        for j in range(y.shape[1]):
-            target, source = y[i, j], x[j, i]
-            if keep == 0:
-                for k in range(target.size):
-                    target[k] = source[k]
-            else:
-                for k in range(target.size):
-                    target[k] += source[k]
+        _swap(y, x, i, y.dtype.type(keep))
 
 
 def _swap_cuda(y, x, keep):
