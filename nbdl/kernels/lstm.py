@@ -25,6 +25,7 @@ from numba import prange
 from numba.extending import register_jitable
 
 from nbdl.kernel import Kernel, cuda, threads
+from nbdl.kernels.apart import read, write
 from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import sigmoid, tanh
 from nbdl.kernels.matmul import piece
@@ -67,17 +68,19 @@ def _forward_reference(y, h, c, z, h_last, c_last, x, w, u, b, panels, lengths, 
 def _cell(h, c, gates, before):
     """One step of one sample. Shape: h, c and before (c_(t-1)) (units), gates (4 units)."""
     units = h.size
-    i, f, g, o = gates[:units], gates[units : 2 * units], gates[2 * units : 3 * units], gates[3 * units :]
-    for j in range(2 * units):
-        gates[j] = sigmoid(gates[j])
+    written, kept, candidate, shown = (
+        gates[:units], gates[units : 2 * units], gates[2 * units : 3 * units], gates[3 * units :]
+    )  # fmt: skip
     for j in range(units):
-        g[j] = tanh(g[j])
-    for j in range(units):
-        o[j] = sigmoid(o[j])
-    for j in range(units):
-        c[j] = f[j] * before[j] + i[j] * g[j]
-    for j in range(units):
-        h[j] = o[j] * tanh(c[j])
+        i, f = sigmoid(read(written, j, 0)), sigmoid(read(kept, j, 1))
+        g, o = tanh(read(candidate, j, 2)), sigmoid(read(shown, j, 3))
+        memory = f * read(before, j, 4) + i * g
+        write(written, j, 0, i)
+        write(kept, j, 1, f)
+        write(candidate, j, 2, g)
+        write(shown, j, 3, o)
+        write(c, j, 4, memory)  # the next step's `before`
+        write(h, j, 5, o * tanh(memory))
 
 
 def _forward_cpu(y, h, c, z, h_last, c_last, x, w, u, b, panels, lengths, h0, c0, first, sequences, turned):
@@ -181,37 +184,34 @@ def _backward_reference(z, dh, dc, dy, c, u, panels, lengths, first, sequences, 
 
 
 @register_jitable
-def _cell_backward(gates, dh, dc, shown, before):
+def _cell_backward(gates, dh, dc, memory, before):
     """dz of one step of one sample in place of its gates; dc goes on to the step before, dh is left at 0.
 
-    `shown` is c_t when it begins and scratch then. Shape: gates (4 units), all others (units).
+    Shape: gates (4 units), dh, dc, memory (c_t) and before (c_(t-1)) (units).
     """
-    units, one, zero = dh.size, dh.dtype.type(1), dh.dtype.type(0)
-    i, f, g, o = gates[:units], gates[units : 2 * units], gates[2 * units : 3 * units], gates[3 * units :]
+    units, one = dh.size, dh.dtype.type(1)
+    written, kept, candidate, shown = (
+        gates[:units], gates[units : 2 * units], gates[2 * units : 3 * units], gates[3 * units :]
+    )  # fmt: skip
     for j in range(units):
-        shown[j] = tanh(shown[j])
-    for j in range(units):
-        dc[j] += dh[j] * o[j] * (one - shown[j] * shown[j])
-        o[j] = dh[j] * shown[j] * o[j] * (one - o[j])
-    for j in range(units):
-        written, candidate = i[j], g[j]
-        i[j] = dc[j] * candidate * written * (one - written)
-        g[j] = dc[j] * written * (one - candidate * candidate)
-    for j in range(units):
-        kept = f[j]
-        f[j] = dc[j] * before[j] * kept * (one - kept)
-        dc[j] *= kept
-        dh[j] = zero
+        i, f, g, o = read(written, j, 0), read(kept, j, 1), read(candidate, j, 2), read(shown, j, 3)
+        error, content = read(dh, j, 5), tanh(read(memory, j, 4))
+        through = read(dc, j, 6) + error * o * (one - content * content)
+        write(written, j, 0, through * g * i * (one - i))
+        write(kept, j, 1, through * read(before, j, 4) * f * (one - f))
+        write(candidate, j, 2, through * i * (one - g * g))
+        write(shown, j, 3, error * content * o * (one - o))
+        write(dc, j, 6, through * f)
+        write(dh, j, 5, dh.dtype.type(0))
 
 
 def _backward_cpu(z, dh, dc, dy, c, u, panels, lengths, first, sequences, turned):
-    steps, batch, units = z.shape[0], z.shape[1], dh.shape[1]
+    steps, batch = z.shape[0], z.shape[1]
     workers = max(1, min(threads(), batch))
     for number in prange(panels.shape[0]):
         pack_turned(panels[number], u, number)
     for worker in prange(workers):
         i0, i1 = piece(worker, workers, batch, 1)
-        shown = np.empty(units, z.dtype)
         dc[i0:i1] = 0
         begin_errors(dh, dy, i0, i1, first, sequences)
         for s in range(steps):
@@ -219,12 +219,9 @@ def _backward_cpu(z, dh, dc, dy, c, u, panels, lengths, first, sequences, turned
             before, after = t + turned, t + 1 - turned
             for i in range(i0, i1):
                 if t < lengths[i]:
-                    error, memory = dh[i], c[after, i]
                     if sequences:
-                        add_error(error, dy, i, t, first)
-                    for j in range(units):
-                        shown[j] = memory[j]
-                    _cell_backward(z[t, i], error, dc[i], shown, c[before, i])
+                        add_error(dh[i], dy, i, t, first)
+                    _cell_backward(z[t, i], dh[i], dc[i], c[after, i], c[before, i])
                 else:
                     z[t, i] = 0
             add_product(dh[i0:i1], z[t, i0:i1], panels)
