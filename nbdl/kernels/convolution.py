@@ -692,7 +692,7 @@ def _add_by_pixels(sums, errors, source, dw, spec, place, more, cut, pieces):
                     put_number(windows, real * pitch + i, like)
             keep = like if more or p > 0 else like * 0
             dot_at(
-                sums.ctypes.data + k * size, rows + 1, errors.ctypes.data + p * size, pixels, windows, pitch, filters,
+                sums.ctypes.data + k * size, rows + 1, errors.ctypes.data + p * size, pixels, 1, windows, pitch, filters,
                 height, here, like, keep,
             )  # fmt: skip
 

@@ -24,7 +24,9 @@ LN_2_HIGH = np.float32(355 / 512)  # so few digits that n times it is exact
 LN_2_LOW = np.float32(math.log(2) - 355 / 512)
 ROUND = np.float32(1.5 * 2**23)  # added to a small number, it leaves a whole number in the lowest bits
 # (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2, fitted so that exp(r) - 1 is nowhere wrong by more than 1.4e-8 of itself.
-C0, C1, C2, C3, C4 = (np.float32(c) for c in (0.4999999815, 0.1666654342, 0.04166720071, 0.008366547138, 0.001388251645))
+C0, C1, C2, C3, C4 = (
+    np.float32(c) for c in (0.4999999815, 0.1666654342, 0.04166720071, 0.008366547138, 0.001388251645)
+)
 
 
 @intrinsic

@@ -16,7 +16,7 @@ to the first. Forward leaves the gates r, k, n in z and q; backward puts dz in t
 
 Shape: z (steps, batch, 3 units), q (steps, batch, units), h (steps + 1, batch, units), x (steps, batch, inputs), w (inputs, 3
 units), u (units, 3 units), b (3 units), c (units, or none when reset before); of_x, of_gates, of_candidate: room for W, and
-for two thirds and the last third of U, packed as in `recurrence.py`; y and dy (batch, steps, ...) with this layer's units from
+for two thirds and the last third of U, packed as in `panels.py`; y and dy (batch, steps, ...) with this layer's units from
 column `first` on, or (batch, 1, ...) with `sequences` 0, when y is the last h alone; lengths (batch); h0, h_last, dh (batch,
 units). Order of the gates and of their weights as in PyTorch.
 """
@@ -29,21 +29,8 @@ from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import sigmoid, tanh
 from nbdl.kernels.matmul import GRAIN, piece
-from nbdl.kernels.recurrence import (
-    BLOCKS,
-    FEW,
-    add_bias,
-    add_error,
-    add_product,
-    add_weights,
-    begin_errors,
-    begin_product,
-    pack,
-    pack_turned,
-    packed,
-    project_all,
-    show,
-)
+from nbdl.kernels.panels import BLOCKS, FEW, add_product, begin_product, pack, pack_turned, packed
+from nbdl.kernels.recurrence import add_bias, add_error, add_weights, begin_errors, project_all, show
 from nbdl.kernels.tile import DEPTH
 
 

@@ -15,7 +15,7 @@ A step at or behind the length of its sequence changes nothing: h and c pass thr
 step to the first. Forward leaves the gates in z (0 where nothing happens), and backward puts dz in their place.
 
 Shape: z (steps, batch, 4 units), h and c (steps + 1, batch, units), x (steps, batch, inputs), w (inputs, 4 units), u (units,
-4 units), b (4 units), panels: room for the weights as `recurrence.py` packs them, y and dy (batch, steps, ...) with
+4 units), b (4 units), panels: room for the weights as `panels.py` packs them, y and dy (batch, steps, ...) with
 this layer's units from column `first` on, or (batch, 1, ...) with `sequences` 0, when y is the last h alone; lengths
 (batch); h0, c0, h_last, c_last, dh, dc (batch, units). Order of the gates and of their weights as in PyTorch.
 """
@@ -29,19 +29,8 @@ from nbdl.kernels.apart import read, write
 from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import sigmoid, tanh
 from nbdl.kernels.matmul import piece
-from nbdl.kernels.recurrence import (
-    BLOCKS,
-    add_error,
-    add_product,
-    begin_errors,
-    begin_product,
-    pack,
-    pack_turned,
-    packed,
-    packed_both,
-    project_all,
-    show,
-)
+from nbdl.kernels.panels import BLOCKS, add_product, begin_product, pack, pack_turned, packed, packed_both
+from nbdl.kernels.recurrence import add_error, begin_errors, project_all, show
 
 
 def _forward_reference(y, h, c, z, h_last, c_last, x, w, u, b, panels, lengths, h0, c0, first, sequences, turned):

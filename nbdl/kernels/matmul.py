@@ -5,12 +5,12 @@ Other kernels call `multiply` and `multiply_transposed` on pieces of their array
 """
 
 import numpy as np
-from numba import prange, types
+from numba import prange
 from numba.extending import overload, register_jitable
 
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.blocks import EACH, a_block_each_tile, multiply_tile, tile_column, tile_row
-from nbdl.kernels.shared import external, share
+from nbdl.kernels.shared import share
 from nbdl.kernels.tile import (
     DEPTH,
     DOT_COLUMNS,
@@ -36,7 +36,7 @@ GRAIN = 32  # columns are dealt to threads in whole tiles
 TRANSPOSE_ROWS = 12  # from this many rows on, copying a transposed B into panels beats products along k
 
 
-def _multiply_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
+def _multiply_block(c, c_row, a, a_row, a_col, b, b_row, m, n, k, scale, keep):
     size, lanes = element_bytes(scale), vector_lanes(scale)
     panel, width = stack_panel(scale), VECTORS * lanes
     if k == 1:
@@ -74,7 +74,7 @@ def _multiply_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
                     i += height
 
 
-def _multiply_transposed_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
+def _multiply_transposed_block(c, c_row, a, a_row, a_col, b, b_row, m, n, k, scale, keep):
     size, lanes = element_bytes(scale), vector_lanes(scale)
     panel, width = stack_panel(scale), VECTORS * lanes
     tiles = (m + HEIGHT - 1) // HEIGHT
@@ -95,7 +95,7 @@ def _multiply_transposed_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, sca
                 i += height
 
 
-def _dot_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
+def _dot_block(c, c_row, a, a_row, a_col, b, b_row, m, n, k, scale, keep):
     size = element_bytes(scale)
     whole = n - n % DOT_COLUMNS
     for i in range(0, m, DOT_ROWS):
@@ -109,9 +109,10 @@ def _dot_block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep):
             dot_tile(rows, 1, ours, a_row, b + j * b_row * size, b_row, k, result + j * size, c_row, scale, keep)
 
 
-share("multiply", _multiply_block, 10, 2)
-share("multiply_transposed", _multiply_transposed_block, 10, 2)
-share("dot", _dot_block, 10, 2)
+# C = scale A B + keep C, or C = scale A transpose(B) + keep C, from addresses and strides in elements.
+multiply_at = share("multiply", _multiply_block, 10, 2)
+multiply_transposed_at = share("multiply_transposed", _multiply_transposed_block, 10, 2)
+dot_at = share("dot", _dot_block, 10, 2)  # as sums along the rows of A and B
 
 
 @register_jitable
@@ -144,71 +145,41 @@ def multiply_transposed(c, a, b, scale, keep, rows):
     )
 
 
-def _pieces(block: str, element: types.Type):
-    """A function of array pieces that passes their addresses and strides to a published block."""
-    call_block, cast = external(block, element), np.float64 if element == types.float64 else np.float32
+def _of_pieces(call):
+    """A function of array pieces that passes their addresses and strides on."""
 
     @register_jitable
-    def call(c, a, b, n, k, scale, keep):
-        size = a.itemsize
-        call_block(
-            a.ctypes.data, a.strides[0] // size, a.strides[1] // size, b.ctypes.data, b.strides[0] // size,
-            c.ctypes.data, c.strides[0] // size, c.shape[0], n, k, cast(scale), cast(keep),
+    def of_pieces(c, a, b, n, k, scale, keep):
+        size, kind = a.itemsize, c.dtype.type
+        call(
+            c.ctypes.data, c.strides[0] // size, a.ctypes.data, a.strides[0] // size, a.strides[1] // size,
+            b.ctypes.data, b.strides[0] // size, c.shape[0], n, k, kind(scale), kind(keep),
         )  # fmt: skip
 
-    return call
+    return of_pieces
 
 
-def multiply_at(c, c_row, a, a_row, a_col, b, b_row, m, n, k, scale, keep):
-    """C = scale A B + keep C from addresses and row strides in elements; scale says what kind of elements."""
-    raise NotImplementedError("multiply_at is for compiled kernels")
-
-
-@overload(multiply_at)
-def _multiply_at(c, c_row, a, a_row, a_col, b, b_row, m, n, k, scale, keep):
-    block = external("multiply", scale)
-
-    def call(c, c_row, a, a_row, a_col, b, b_row, m, n, k, scale, keep):
-        block(a, a_row, a_col, b, b_row, c, c_row, m, n, k, scale, keep)
-
-    return call
-
-
-def dot_at(c, c_row, a, a_row, b, b_row, m, n, k, scale, keep):
-    """C = scale A transpose(B) + keep C from addresses and row strides, as sums along the rows of A and B."""
-    raise NotImplementedError("dot_at is for compiled kernels")
-
-
-@overload(dot_at)
-def _dot_at(c, c_row, a, a_row, b, b_row, m, n, k, scale, keep):
-    block = external("dot", scale)
-
-    def call(c, c_row, a, a_row, b, b_row, m, n, k, scale, keep):
-        block(a, a_row, 1, b, b_row, c, c_row, m, n, k, scale, keep)
-
-    return call
+_multiply_pieces, _transposed_pieces, _dot_pieces = map(_of_pieces, (multiply_at, multiply_transposed_at, dot_at))
 
 
 @overload(multiply)
 def _multiply(c, a, b, scale, keep):
     if SIMD == "plain":
         return lambda c, a, b, scale, keep: _plain(c, a, b, scale, keep)
-    call = _pieces("multiply", c.dtype)
-    return lambda c, a, b, scale, keep: call(c, a, b, c.shape[1], a.shape[1], scale, keep)
+    return lambda c, a, b, scale, keep: _multiply_pieces(c, a, b, c.shape[1], a.shape[1], scale, keep)
 
 
 @overload(multiply_transposed)
 def _multiply_transposed(c, a, b, scale, keep, rows):
     if SIMD == "plain":
         return lambda c, a, b, scale, keep, rows: _plain(c, a, b.T, scale, keep)
-    panels, dots = _pieces("multiply_transposed", c.dtype), _pieces("dot", c.dtype)
 
     def choose(c, a, b, scale, keep, rows):
         # The choice looks at the whole product: it must not depend on how threads cut it.
         if rows >= TRANSPOSE_ROWS:
-            panels(c, a, b, c.shape[1], a.shape[1], scale, keep)
+            _transposed_pieces(c, a, b, c.shape[1], a.shape[1], scale, keep)
         else:
-            dots(c, a, b, c.shape[1], a.shape[1], scale, keep)
+            _dot_pieces(c, a, b, c.shape[1], a.shape[1], scale, keep)
 
     return choose
 

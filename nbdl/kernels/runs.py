@@ -9,9 +9,9 @@ lane is idle however short the lines are: vectors run along the filters. B is a 
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import intrinsic, register_jitable
 
-from nbdl.kernels.shared import external, share
+from nbdl.kernels.shared import share
 from nbdl.kernels.tile import (
     DEPTH,
     HEIGHT,
@@ -224,44 +224,15 @@ def _runs_block(c, c_row, source, starts, lines, run, step, table, depth, b, col
         line += groups
 
 
-share("runs", _runs_block, 12, 1, everywhere=False)
-
-
-def multiply_runs(c, c_row, source, starts, lines, run, step, table, depth, b, columns, keep, like):
-    """The product for `lines` starts, from addresses; `keep` 0 or 1, `columns` at most VECTORS vectors."""
-    raise NotImplementedError("for compiled kernels only")
-
-
-@overload(multiply_runs)
-def _multiply_runs(c, c_row, source, starts, lines, run, step, table, depth, b, columns, keep, like):
-    block = external("runs", like)
-
-    def call(c, c_row, source, starts, lines, run, step, table, depth, b, columns, keep, like):
-        block(c, c_row, source, starts, lines, run, step, table, depth, b, columns, keep, like)
-
-    return call
+# The product for `lines` starts, from addresses; `keep` 0 or 1, `columns` at most VECTORS vectors.
+multiply_runs = share("runs", _runs_block, 12, 1, everywhere=False)
 
 
 def _store_block(y, y_row, rows, count, columns, bias, rectify, like):
     store_turned(y, y_row, rows, count, columns, bias, rectify, like)
 
 
-share("store", _store_block, 7, 1, everywhere=False)
-
-
-def put_down(y, y_row, rows, count, columns, bias, rectify, like):
-    """See `store_turned`."""
-    raise NotImplementedError("for compiled kernels only")
-
-
-@overload(put_down)
-def _put_down(y, y_row, rows, count, columns, bias, rectify, like):
-    block = external("store", like)
-
-    def call(y, y_row, rows, count, columns, bias, rectify, like):
-        block(y, y_row, rows, count, columns, bias, rectify, like)
-
-    return call
+put_down = share("store", _store_block, 7, 1, everywhere=False)
 
 
 @register_jitable

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 from numba import types
 from numba.core.ccallback import CFunc
+from numba.extending import overload
 
 from nbdl.kernel import cache_on_disk, compile_, twin
 from nbdl.kernels.tile import SIMD
@@ -16,12 +17,23 @@ _blocks: dict = {}  # name: body, count of whole numbers it takes, of numbers of
 _published: dict = {}
 
 
-def share(name: str, body, integers: int, numbers: int, everywhere: bool = True) -> None:
-    """Make a function of addresses and strides, then scale-like numbers, known as a block of that name.
+def share(name: str, body, integers: int, numbers: int, everywhere: bool = True):
+    """Give the function that compiled kernels call for a body of whole numbers, such as addresses, then numbers.
 
-    One that is not for kernels everywhere is compiled only for those that name it among their `blocks`.
+    The type of the numbers chooses the machine code. A body that is not for kernels everywhere is compiled only for those
+    that name it among their `blocks`.
     """
     _blocks[name] = body, integers, numbers, everywhere
+
+    def call(*arguments):
+        raise NotImplementedError(f"{name} is for compiled kernels only")
+
+    @overload(call)
+    def compiled(*arguments):
+        block = external(name, arguments[integers])
+        return lambda *arguments: block(*arguments)
+
+    return call
 
 
 def _signature(name: str, element: types.Type):
@@ -30,7 +42,8 @@ def _signature(name: str, element: types.Type):
 
 
 def external(name: str, element: types.Type):
-    """The block as Numba code calls it."""
+    """The machine code as Numba code calls it."""
+    element = types.float64 if element == types.float64 else types.float32
     return types.ExternalFunction(f"nbdl_{name}_{element}_{SIMD}", _signature(name, element))
 
 

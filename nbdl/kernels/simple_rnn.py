@@ -10,7 +10,7 @@ A step at or behind the length of its sequence changes nothing: h passes through
 to the first.
 
 Shape: h (steps + 1, batch, units), x (steps, batch, inputs), w (inputs, units), u (units, units), b (units), dz (steps,
-batch, units), panels: room for the weights as `recurrence.py` packs them, y and dy (batch, steps, ...) with this layer's
+batch, units), panels: room for the weights as `panels.py` packs them, y and dy (batch, steps, ...) with this layer's
 units from column `first` on, or (batch, 1, ...) with `sequences` 0, when y is the last h alone; lengths (batch); h0, h_last
 and dh (batch, units).
 """
@@ -23,19 +23,8 @@ from nbdl.kernels.activation import RELU, TANH, activate
 from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import tanh
 from nbdl.kernels.matmul import piece
-from nbdl.kernels.recurrence import (
-    BLOCKS,
-    add_error,
-    add_product,
-    begin_errors,
-    begin_product,
-    pack,
-    pack_turned,
-    packed,
-    packed_both,
-    project_all,
-    show,
-)
+from nbdl.kernels.panels import BLOCKS, add_product, begin_product, pack, pack_turned, packed, packed_both
+from nbdl.kernels.recurrence import add_error, begin_errors, project_all, show
 
 
 def _forward_reference(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, first, sequences, turned):

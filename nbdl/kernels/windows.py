@@ -10,11 +10,11 @@ Everything is three-dimensional (depth, height, width); a picture has depth 1, a
 `spec` is (strides, paddings in front, dilations, groups): three numbers for each of the first three.
 """
 
-from numba.extending import overload, register_jitable
+from numba.extending import register_jitable
 
 from nbdl.kernels.matmul import multiply_at
 from nbdl.kernels.pairs import copy_rows, split_rows
-from nbdl.kernels.shared import external, share
+from nbdl.kernels.shared import share
 from nbdl.kernels.tile import (
     DEPTH,
     FEW_ROWS,
@@ -58,7 +58,7 @@ def _pixels_block(panel, pitch, source, first, count, height, width, plane_step,
         gather_rows(panel + v * size, pitch, source, table, rows, pieces, runs, like)
 
 
-share("pixels", _pixels_block, 11, 1, everywhere=False)
+gather_pixels = share("pixels", _pixels_block, 11, 1, everywhere=False)
 
 
 def _lines_block(
@@ -120,121 +120,7 @@ def _lines_block(
         v += vectors
 
 
-share("lines", _lines_block, 18, 2, everywhere=False)
-
-
-def multiply_lines(
-    y,
-    y_row,
-    source,
-    w,
-    w_row,
-    filters,
-    first,
-    stop,
-    height,
-    width,
-    plane_step,
-    row_step,
-    table,
-    depth,
-    each_row,
-    first_line,
-    hop,
-    lines,
-    scale,
-    keep,
-):
-    """See `_lines_block`."""
-    raise NotImplementedError("for compiled kernels only")
-
-
-@overload(multiply_lines)
-def _multiply_lines(
-    y,
-    y_row,
-    source,
-    w,
-    w_row,
-    filters,
-    first,
-    stop,
-    height,
-    width,
-    plane_step,
-    row_step,
-    table,
-    depth,
-    each_row,
-    first_line,
-    hop,
-    lines,
-    scale,
-    keep,
-):
-    block = external("lines", scale)
-
-    def call(
-        y,
-        y_row,
-        source,
-        w,
-        w_row,
-        filters,
-        first,
-        stop,
-        height,
-        width,
-        plane_step,
-        row_step,
-        table,
-        depth,
-        each_row,
-        first_line,
-        hop,
-        lines,
-        scale,
-        keep,
-    ):
-        block(
-            y,
-            y_row,
-            source,
-            w,
-            w_row,
-            filters,
-            first,
-            stop,
-            height,
-            width,
-            plane_step,
-            row_step,
-            table,
-            depth,
-            each_row,
-            first_line,
-            hop,
-            lines,
-            scale,
-            keep,
-        )
-
-    return call
-
-
-def gather_pixels(panel, pitch, source, first, count, height, width, plane_step, row_step, table, rows, like):
-    """Fill a panel with the pixels `first` to `first + count` of an output of that height and width."""
-    raise NotImplementedError("for compiled kernels only")
-
-
-@overload(gather_pixels)
-def _gather_pixels(panel, pitch, source, first, count, height, width, plane_step, row_step, table, rows, like):
-    block = external("pixels", like)
-
-    def call(panel, pitch, source, first, count, height, width, plane_step, row_step, table, rows, like):
-        block(panel, pitch, source, first, count, height, width, plane_step, row_step, table, rows, like)
-
-    return call
+multiply_lines = share("lines", _lines_block, 18, 2, everywhere=False)
 
 
 @register_jitable

@@ -9,7 +9,8 @@ from nbdl.kernels.activation import KINDS
 from nbdl.kernels.dense import dense_backward_input
 from nbdl.kernels.gru import gru_backward, gru_backward_weights, gru_forward
 from nbdl.kernels.lstm import lstm_backward, lstm_forward
-from nbdl.kernels.recurrence import packed, packed_both, recurrent_backward_weights, swap_axes
+from nbdl.kernels.panels import packed, packed_both
+from nbdl.kernels.recurrence import recurrent_backward_weights, swap_axes
 from nbdl.kernels.simple_rnn import simple_rnn_backward, simple_rnn_forward
 from nbdl.layers.base import KernelCall, Layer, Parameter, Shape, Views
 
