@@ -21,6 +21,7 @@ from nbdl.kernels import (
     softmax,
     updates,
     upsample,
+    winograd,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "softmax",
     "updates",
     "upsample",
+    "winograd",
 ]

@@ -17,6 +17,8 @@ from nbdl.kernels.convolution import (
     rooms,
     turned_size,
 )
+from nbdl.kernels.winograd import rooms as winograd_rooms
+from nbdl.kernels.winograd import suits, winograd
 from nbdl.layers.activation import check
 from nbdl.layers.base import Cells, Layer, Parameter, Shape, Views
 
@@ -158,8 +160,28 @@ class _Convolution(Layer):
         return room | {"z": self.out_shape(shape)} if self.activation == "gelu" else room
 
     def workspace(self, shape: Shape, batch: int) -> dict[str, Shape]:
-        w = _Sized(self.geometry(shape).weights)
-        return {"turned": (turned_size(w, self.groups),), "partial": (parts(batch, w), partial_size(w))}
+        geometry = self.geometry(shape)
+        w = _Sized(geometry.weights)
+        found: dict[str, Shape] = {"partial": (parts(batch, w), partial_size(w))}
+        if suits(batch, w, geometry.spec):
+            small, large = _Sized((1, *geometry.small)), _Sized((1, *geometry.large))
+            return found | {name: (size,) for name, size in winograd_rooms(batch, small, large, w).items()}
+        return found | {"turned": (turned_size(w, self.groups),)}
+
+    def _convolve(self, v: Views, y: Any, x: Any, w: Any, b: Any, kind: int):
+        """The call from the large side to the small one."""
+        spec = self.geometry(v.x.shape[1:]).spec
+        if suits(len(x), w, spec):
+            return winograd, (y, x, w, b, v.saved["weights"], v.saved["room"], spec, 0, kind)
+        return convolve, (y, x, w, b, v.saved["stage"], v.saved["turned"], spec, kind)
+
+    def _convolve_transposed(self, v: Views, y: Any, x: Any, w: Any, b: Any, kind: int):
+        """The call from the small side to the large one."""
+        spec = self.geometry(v.x.shape[1:]).spec
+        if suits(len(x), w, spec):
+            return winograd, (y, x, w, b, v.saved["weights"], v.saved["room"], spec, 1, kind)
+        room = v.saved["stage_back"], v.saved["turned"], v.saved["spread"]
+        return convolve_transposed, (y, x, w, b, *room, spec, kind)
 
     def _axes(self, shape: Shape) -> list[tuple[int, ...]]:
         """Cells of the input, kernel, stride, padding and dilation of every axis."""
@@ -245,8 +267,7 @@ class _Forward(_Convolution):
 
     def _run(self, v: Views, y: Any, kind: int):
         x, w = self._arrays(v, "x", "w")
-        room = v.saved["stage"], v.saved["turned"]
-        return convolve, (y, x, w, v.parameters["b"], *room, self.geometry(v.x.shape[1:]).spec, kind)
+        return self._convolve(v, y, x, w, v.parameters["b"], kind)
 
     def backward(self, v: Views):
         dz, calls = self._errors(v)
@@ -254,9 +275,7 @@ class _Forward(_Convolution):
         spec = self.geometry(v.x.shape[1:]).spec
         if v.dx is not None:
             dx, w = self._arrays(v, "dx", "w")
-            nothing = v.parameters["b"][:0]
-            room = v.saved["stage_back"], v.saved["turned"], v.saved["spread"]
-            yield convolve_transposed, (dx, dz, w, nothing, *room, spec, LINEAR)
+            yield self._convolve_transposed(v, dx, dz, w, v.parameters["b"][:0], LINEAR)
         dw, x = self._arrays(v, "dw", "x")
         stage, partial = v.saved["stage"], v.saved["partial"]
         yield convolve_weights, (dw, v.gradients["b"], x, dz, stage, partial, spec, v.blend)
@@ -345,8 +364,7 @@ class _Transposed(_Convolution):
 
     def _run(self, v: Views, y: Any, kind: int):
         x, w = self._arrays(v, "x", "w")
-        room = v.saved["stage_back"], v.saved["turned"], v.saved["spread"]
-        return convolve_transposed, (y, x, w, v.parameters["b"], *room, self.geometry(v.x.shape[1:]).spec, kind)
+        return self._convolve_transposed(v, y, x, w, v.parameters["b"], kind)
 
     def backward(self, v: Views):
         dz, calls = self._errors(v)
@@ -354,7 +372,7 @@ class _Transposed(_Convolution):
         spec, stage = self.geometry(v.x.shape[1:]).spec, v.saved["stage"]
         if v.dx is not None:
             dx, w = self._arrays(v, "dx", "w")
-            yield convolve, (dx, dz, w, v.parameters["b"][:0], stage, v.saved["turned"], spec, LINEAR)
+            yield self._convolve(v, dx, dz, w, v.parameters["b"][:0], LINEAR)
         dw, x = self._arrays(v, "dw", "x")
         yield convolve_weights, (dw, v.gradients["b"][:0], dz, x, stage, v.saved["partial"], spec, v.blend)
         yield bias_backward, (v.gradients["b"], dz, v.blend)
