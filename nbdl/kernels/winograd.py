@@ -73,7 +73,11 @@ def _shares(inputs, outputs, height, width, lanes):
     """Numbers that a thread needs for its planes, its transformed input, its products and its results."""
     _, _, vectors, plane = _sizes(height, width, lanes)
     several, panel = _several(vectors), PLACES * VECTORS * lanes
-    return several * inputs * PLANES * plane, inputs * panel, outputs * panel, several * outputs * 4 * vectors * lanes
+    # A row more than there are keeps the 16 places of a number in different sets of the first-level cache.
+    return (
+        several * inputs * PLANES * plane, (inputs + 1) * panel, (outputs + 1) * panel,
+        several * outputs * 4 * vectors * lanes,
+    )  # fmt: skip
 
 
 def rooms(samples: int, y, x, w) -> dict[str, int]:
@@ -292,17 +296,20 @@ def _tiled(y, x, w, b, weights, room, spec, turned, activation):
                 for h in range(filled):
                     i, s = (v + h) // vectors, (v + h) % vectors * lanes
                     source = planes + (i * inputs * PLANES * plane + s) * size
-                    _transform_input(cells + h * lanes * size, inputs * panel, source, plane, columns, inputs, like)
+                    _transform_input(
+                        cells + h * lanes * size, (inputs + 1) * panel, source, plane, columns, inputs, like
+                    )
                 for k in range(PLACES):
                     multiply_at(
-                        products + k * outputs * panel * size, panel, weights.ctypes.data + k * outputs * row * size, row, 1,
-                        cells + k * inputs * panel * size, panel, outputs, filled * lanes, inputs, like, like * 0,
+                        products + k * (outputs + 1) * panel * size, panel, weights.ctypes.data + k * outputs * row * size,
+                        row, 1, cells + k * (inputs + 1) * panel * size, panel, outputs, filled * lanes, inputs, like,
+                        like * 0,
                     )  # fmt: skip
                 for h in range(filled):
                     i, s = (v + h) // vectors, (v + h) % vectors * lanes
                     target = results + (i * outputs * 4 * vectors * lanes + s) * size
                     _transform_output(
-                        target, vectors * lanes, products + h * lanes * size, outputs * panel, outputs, bias,
+                        target, vectors * lanes, products + h * lanes * size, (outputs + 1) * panel, outputs, bias,
                         1 if activation == RELU else 0, like,
                     )  # fmt: skip
             for i in range(here * outputs):
