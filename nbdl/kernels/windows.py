@@ -281,7 +281,8 @@ def correlate(
     bytes_, width, lanes = element_bytes(like), VECTORS * vector_lanes(like), vector_lanes(like)
     panel, table = stack_panel(like), stack_integers()
     lines, pixels = size[0] * size[1], size[0] * size[1] * size[2]
-    direct = reads_lines(size[2], filters, staged, like)
+    # Rows of windows that drive each other out of the cache are better copied side by side first.
+    direct = reads_lines(size[2], filters, staged, like) and not (channels > FEW and crowded(place[0]))
     # A piece holds whole lines or whole panels, so that no pixel is summed in another way than alone.
     grain = size[2] if direct else width
     grains = lines if direct else (pixels + width - 1) // width

@@ -56,10 +56,10 @@ def suits(samples: int, w, spec) -> bool:
 
 @register_jitable
 def _sizes(height, width, lanes):
-    """Rows and columns of tiles of a map, vectors that they fill, and numbers of a plane with room to read behind it."""
+    """Rows and columns of tiles of a map, vectors that they fill, and numbers of a plane of the rows under one panel."""
     rows, columns = (height + 1) // 2, (width + 1) // 2
-    vectors = (rows * columns + lanes - 1) // lanes
-    return rows, columns, vectors, ((rows + 1) * columns + 2 * lanes) // lanes * lanes
+    plane = (VECTORS * lanes // columns + 3) * columns + 2 * lanes
+    return rows, columns, (rows * columns + lanes - 1) // lanes, plane // lanes * lanes
 
 
 @register_jitable
@@ -72,12 +72,14 @@ def _several(vectors):
 def _shares(inputs, outputs, height, width, lanes):
     """Numbers that a thread needs for its planes, its transformed input, its products and its results."""
     _, _, vectors, plane = _sizes(height, width, lanes)
-    several, panel = _several(vectors), PLACES * VECTORS * lanes
+    panel = PLACES * VECTORS * lanes
     # A row more than there are keeps the 16 places of a number in different sets of the first-level cache.
     return (
-        several * inputs * PLANES * plane, (inputs + 1) * panel, (outputs + 1) * panel,
-        several * outputs * 4 * vectors * lanes,
-    )  # fmt: skip
+        PLANES * plane,
+        (inputs + 1) * panel,
+        (outputs + 1) * panel,
+        _several(vectors) * outputs * 4 * vectors * lanes,
+    )
 
 
 def rooms(samples: int, y, x, w) -> dict[str, int]:
@@ -112,22 +114,22 @@ OUTPUT = ((1, 1, 1, 0), (0, 1, -1, -1))
 
 
 @intrinsic
-def _transform_input(typingctx, target, place, planes, plane, columns, channels, like):
-    """B^T d B of a vector of tiles for every channel; the 16 results of a channel stand `place` elements apart.
+def _transform_input(typingctx, target, place, planes, plane, columns, vectors, like):
+    """B^T d B of some vectors of tiles of one channel; the 16 results stand `place` elements apart.
 
-    `planes` is the tiles' place in the first plane of the first channel.
+    `planes` is the tiles' place in the first plane.
     """
     element = _element(like)
     signature = types.void(*([types.intp] * 6), element)
 
     def codegen(context, builder, signature, arguments):
         e = _Emitter(builder, element)
-        target, place, planes, plane, columns, channels, _ = arguments
+        target, place, planes, plane, columns, vectors, _ = arguments
         target, planes = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (target, planes))
 
-        def channel(c, _):
-            source = e.at(planes, builder.mul(c, builder.mul(plane, e.index(PLANES))))
-            ours = e.at(target, builder.mul(c, e.index(VECTORS * e.lanes)))
+        def vector(v, _):
+            first = builder.mul(v, e.index(e.lanes))
+            source, ours = e.at(planes, first), e.at(target, first)
 
             def cell(i, j):
                 offset = builder.mul(plane, e.index(i % 2 * 4 + j))
@@ -138,7 +140,7 @@ def _transform_input(typingctx, target, place, planes, plane, columns, channels,
                 e.store(value, e.at(ours, builder.mul(place, e.index(k))))
             return []
 
-        e.loop(e.index(0), channels, 1, [], channel)
+        e.loop(e.index(0), vectors, 1, [], vector)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -229,19 +231,19 @@ def _transform_weights(typingctx, target, place, taps, first, step, like):
 
 
 @register_jitable
-def _stage(planes, plane, columns, x, rows, fronts, like):
-    """Cut one channel into its planes, whose borders are 0 already.
+def _stage(planes, plane, columns, x, q0, q1, fronts, like):
+    """Cut the rows under the tile rows q0 to q1 of one channel into its planes, whose side borders are 0 already.
 
-    planes[4 r + j, q, t] = bordered x[2 q + r, 2 t + j]. Shape: x (height, width).
+    planes[4 r + j, q - q0, t] = bordered x[2 q + r, 2 t + j]. Shape: x (height, width).
     """
     size, (height, width), (front, side) = element_bytes(like), x.shape, fronts
     for r in range(2):
-        q = max(0, (front - r + 1) // 2)
+        q = max(q0, (front - r + 1) // 2)
         first = 2 * q + r - front
-        count = min(rows + 1 - q, (height - first + 1) // 2)
+        count = min(q1 - q, (height - first + 1) // 2)
         if count <= 0:
             continue
-        here, source = planes + (4 * r * plane + q * columns) * size, x.ctypes.data + first * width * size
+        here, source = planes + (4 * r * plane + (q - q0) * columns) * size, x.ctypes.data + first * width * size
         # The evens of x are the evens of the bordered row, or its odds; the border may take the first column.
         evens, odds = here + side // 2 * size, here + (plane + side // 2) * size
         if side == 1:
@@ -255,10 +257,30 @@ def _stage(planes, plane, columns, x, rows, fronts, like):
             split_rows(at, at + plane * size, columns, source + skipped * size, 2 * width, count, across, like)
 
 
+@register_jitable
+def _transform_channels(cells, planes, columns, rows, x, s, vectors, fronts, like):
+    """B^T d B of the tiles from s on, some vectors of them, for every channel of one sample.
+
+    Shape: planes (PLANES planes), x (channels, 1, height, width).
+    """
+    size, lanes, plane = element_bytes(like), vector_lanes(like), planes.size // PLANES
+    q0, q1 = s // columns, min(rows, (s + vectors * lanes - 1) // columns + 1) + 1
+    # Rows above and below the input are 0, where other tiles left something.
+    border = 2 * q0 < fronts[0] or 2 * q1 > x.shape[2] + fronts[0]
+    for c in range(x.shape[0]):
+        if border:
+            planes[:] = 0
+        _stage(planes.ctypes.data, plane, columns, x[c, 0], q0, q1, fronts, like)
+        _transform_input(
+            cells + c * VECTORS * lanes * size, (x.shape[0] + 1) * VECTORS * lanes,
+            planes.ctypes.data + (s - q0 * columns) * size, plane, columns, vectors, like,
+        )  # fmt: skip
+
+
 def _tiled(y, x, w, b, weights, room, spec, turned, activation):
     samples, outputs, inputs, like = y.shape[0], y.shape[1], x.shape[1], y.dtype.type(1)
     height, width, size, lanes = y.shape[3], y.shape[4], y.itemsize, vector_lanes(like)
-    rows, columns, vectors, plane = _sizes(height, width, lanes)
+    rows, columns, vectors, _ = _sizes(height, width, lanes)
     panel, several = VECTORS * lanes, _several(vectors)
     fronts = (2 - spec[4], 2 - spec[5]) if turned else (spec[4], spec[5])
     across = (inputs + panel - 1) // panel
@@ -280,25 +302,22 @@ def _tiled(y, x, w, b, weights, room, spec, turned, activation):
     bias = b.ctypes.data if b.size > 0 else 0
     for task in prange(tasks):
         mine = room[task * each : (task + 1) * each]
-        mine[:of_planes] = 0
-        planes = mine.ctypes.data
-        cells = planes + of_planes * size
+        planes = mine[:of_planes]
+        planes[:] = 0
+        cells = mine.ctypes.data + of_planes * size
         products = cells + of_cells * size
         results = products + of_products * size
         for job in range(jobs * task // tasks, jobs * (task + 1) // tasks):
             n0, here = job * several, min(several, samples - job * several)
-            for i in range(here * inputs):
-                _stage(
-                    planes + i * PLANES * plane * size, plane, columns, x[n0 + i // inputs, i % inputs, 0], rows, fronts, like
-                )  # fmt: skip
             for v in range(0, here * vectors, VECTORS):
-                filled = min(VECTORS, here * vectors - v)
-                for h in range(filled):
-                    i, s = (v + h) // vectors, (v + h) % vectors * lanes
-                    source = planes + (i * inputs * PLANES * plane + s) * size
-                    _transform_input(
-                        cells + h * lanes * size, (inputs + 1) * panel, source, plane, columns, inputs, like
+                filled, h = min(VECTORS, here * vectors - v), 0
+                while h < filled:
+                    i, s = divmod(v + h, vectors)
+                    count = min(filled - h, vectors - s)
+                    _transform_channels(
+                        cells + h * lanes * size, planes, columns, rows, x[n0 + i], s * lanes, count, fronts, like
                     )
+                    h += count
                 for k in range(PLACES):
                     multiply_at(
                         products + k * (outputs + 1) * panel * size, panel, weights.ctypes.data + k * outputs * row * size,
