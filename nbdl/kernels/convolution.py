@@ -180,15 +180,16 @@ def _tiled(y, x, w, b, stage, turned, spec, activation):
                     1 if activation == RELU else 0, filters, channels, taps, (0, 0, 0), hop, place, spec[2], size, pitch,
                     all_blocks * s // slices, all_blocks * (s + 1) // slices, like,
                 )  # fmt: skip
+                finished = True
             else:
-                start, stop = correlate(
+                start, stop, finished = correlate(
                     maps[n, f0].ctypes.data, pixels, source, w[f0].ctypes.data, f1 - f0, channels, taps, False, (0, 0, 0),
-                    hop, place, spec[2], size, pitch, s, slices, staged, (0, 0),
-                    like,
+                    hop, place, spec[2], size, pitch, s, slices, staged, (0, 0), b[f0:].ctypes.data if b.size > 0 else 0,
+                    1 if activation == RELU else 0, like,
                 )  # fmt: skip
-            if not runs or (activation != LINEAR and activation != RELU):
+            if not finished or (activation != LINEAR and activation != RELU):
                 for f in range(f0, f1):
-                    if b.size > 0 and not runs:
+                    if b.size > 0 and not finished:
                         bias = b[f]
                     _finish(maps[n, f], start, stop, bias, activation)
 
@@ -361,7 +362,8 @@ def _phases(y, target, source, turned, w, filters, first, lows, lines, place, sp
                 target.ctypes.data + done * size, cells, source, mine, channels, filters,
                 (nz, ny, nx), True, (z0 - lows[0], y0 - lows[1], x0 - lows[2]),
                 (-(jz * spec[6] // spec[0]), -(jy * spec[7] // spec[1]), -(jx * spec[8] // spec[2])),
-                place, 1, (depth, height, width), (place[1], place[2]), part, parts, staged, (-lows[1], lines), like,
+                place, 1, (depth, height, width), (place[1], place[2]), part, parts, staged, (-lows[1], lines), 0, 0,
+                like,
             )  # fmt: skip
         done += count
         weights += w.shape[1] * filters * taps

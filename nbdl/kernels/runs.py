@@ -157,18 +157,11 @@ def store_turned(typingctx, y, y_row, rows, count, columns, bias, rectify, like)
         y, y_row, rows, count, columns, bias, rectify, _ = arguments
         y, rows, biases = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (y, rows, bias))
         kind = ir.VectorType(ir.IntType(1), e.lanes)
-        there = e.splat(builder.icmp_signed("!=", bias, e.index(0)), kind)
-        # Numbers below the floor become 0; nothing lies below minus infinity.
-        floor = e.splat(
-            builder.select(
-                builder.icmp_signed("!=", rectify, e.index(0)),
-                ir.Constant(e.scalar, 0.0),
-                ir.Constant(e.scalar, float("-inf")),
-            )
-        )
+        biases, next_bias = e.given(biases, builder.icmp_signed("!=", bias, e.index(0)))
+        floor = e.floor(rectify)
         for v in range(VECTORS):
             first = e.index(v * e.lanes)
-            added = e.load(e.at(biases, first), builder.and_(e.mask(columns, v), there))
+            added = e.load(e.at(biases, builder.mul(next_bias, first)), e.mask(columns, v))
             exist = [builder.icmp_signed("<", e.index(v * e.lanes + lane), columns) for lane in range(e.lanes)]
 
             def turn(i, _, first=first, added=added, v=v, exist=exist):

@@ -160,6 +160,24 @@ class _Emitter:
 
         return row
 
+    def given(self, numbers, there):
+        """Where to read numbers that need not be there, else zeros, and how far it is to the next.
+
+        Not with a mask: a processor takes a thousand cycles over an address that is not mapped, even where no lane counts.
+        """
+        with self.builder.goto_entry_block():
+            zeros = self.builder.alloca(self.vector)
+        self.builder.store(self.zero, zeros)
+        zeros = self.builder.bitcast(zeros, self.scalar.as_pointer())
+        return self.builder.select(there, numbers, zeros), self.builder.zext(there, self.i64)
+
+    def floor(self, rectify):
+        """What numbers are raised to: 0 where the integer `rectify` is not 0, else minus infinity."""
+        flag = self.builder.icmp_signed("!=", rectify, self.index(0))
+        return self.splat(
+            self.builder.select(flag, ir.Constant(self.scalar, 0.0), ir.Constant(self.scalar, float("-inf")))
+        )
+
     def fma(self, a, b, c):
         return self.builder.call(self._fma, [a, b, c])
 
@@ -369,29 +387,37 @@ def panel_tile(
 
 
 @intrinsic
-def window_tile(typingctx, rows, vectors, a, a_row, b, table, depth, c, c_row, spots, scale, keep):
-    """C = scale A B + keep C, where row k of B stands `table[k]` elements further on: no panel needed.
+def window_tile(typingctx, rows, vectors, a, a_row, b, table, depth, c, c_row, spots, bias, keep, rectify, like):
+    """C = A B + bias, or A B + C where `keep` is 1; row k of B stands `table[k]` elements further on: no panel needed.
 
     `rows` rows, and one, two or (up to FEW_ROWS) four vectors. For each of them `spots` holds three integers: elements
-    from `b` to it, elements from `c` to where its sums go, and how many of its lanes count. All lanes are read.
+    from `b` to it, elements from `c` to where its sums go, and how many of its lanes count. All lanes are read. `bias`
+    points to a number for each row, or is 0; with `rectify` 1 numbers below 0 become 0.
     """
-    element = _element(scale)
-    signature = types.void(*([types.intp] * 10), element, element)
+    element = _element(like)
+    signature = types.void(*([types.intp] * 13), element)
 
     def codegen(context, builder, signature, arguments):
         e = _Emitter(builder, element)
-        rows, vectors, a, a_row, b, table, depth, c, c_row, spots, scale, keep = arguments
-        a, b, c = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (a, b, c))
+        rows, vectors, a, a_row, b, table, depth, c, c_row, spots, bias, keep, rectify, _ = arguments
+        a, b, c, biases = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (a, b, c, bias))
         table, spots = (builder.inttoptr(address, e.i64.as_pointer()) for address in (table, spots))
-        scales, keeps = e.splat(scale), e.splat(keep)
-        reads = builder.fcmp_unordered("!=", keep, ir.Constant(e.scalar, 0.0))
-        reads = e.splat(reads, ir.VectorType(ir.IntType(1), e.lanes))
+        kind = ir.VectorType(ir.IntType(1), e.lanes)
+        reads, floor = e.splat(builder.icmp_signed("!=", keep, e.index(0)), kind), e.floor(rectify)
+        biases, next_bias = e.given(biases, builder.icmp_signed("!=", bias, e.index(0)))
 
         def case(height, width):
             def emit():
                 row_of = e.row_offsets(a_row, height)
                 spot = [[builder.load(e.at(spots, e.index(3 * v + i))) for i in range(3)] for v in range(width)]
                 sources, targets = [e.at(b, s[0]) for s in spot], [(e.at(c, s[1]), e.mask(s[2], 0)) for s in spot]
+                places, total = [], []
+                for i in range(height):
+                    added = e.splat(builder.load(e.at(biases, builder.mul(next_bias, e.index(i)))))
+                    for v in range(width):
+                        target, mask = targets[v]
+                        places.append((e.at(target, builder.mul(c_row, e.index(i))), mask))
+                        total.append(e.load(places[-1][0], builder.and_(mask, reads), added))
 
                 def step(k, acc):
                     offset, a_k = builder.load(e.at(table, k)), e.at(a, k)
@@ -402,13 +428,8 @@ def window_tile(typingctx, rows, vectors, a, a_row, b, table, depth, c, c_row, s
                         total += [e.fma(value, row[v], acc[i * width + v]) for v in range(width)]
                     return total
 
-                total = e.loop(e.index(0), depth, 1, [e.zero] * (height * width), step)
-                for i in range(height):
-                    for v in range(width):
-                        target, mask = targets[v]
-                        here = e.at(target, builder.mul(c_row, e.index(i)))
-                        old = e.load(here, builder.and_(mask, reads))
-                        e.store(e.fma(keeps, old, builder.fmul(scales, total[i * width + v])), here, mask)
+                for value, place in zip(e.loop(e.index(0), depth, 1, total, step), places, strict=True):
+                    e.store(builder.select(builder.fcmp_ordered("<", value, floor), floor, value), *place)
 
             return emit
 

@@ -39,14 +39,19 @@ def _pixels_block(panel, pitch, source, first, count, height, width, plane_step,
     """Columns `first` to `first + count` of a panel: an output pixel a column, all `rows` of it."""
     lanes, size = vector_lanes(like), element_bytes(like)
     runs = stack_integers()
+    line, x = divmod(first, width)
+    z, h = divmod(line, height)  # counted on from here: a division takes longer than a row of the product
     for v in range(0, count, lanes):
         left, done, pieces, run = min(lanes, count - v), 0, 0, 0
         while done < left:
-            line, x = divmod(first + v + done, width)
             run = min(width - x, left - done)
-            put(runs, pieces, line // height * plane_step + line % height * row_step + x - done)
+            put(runs, pieces, z * plane_step + h * row_step + x - done)
             put(runs, MOST_PIECES + pieces, ((1 << run) - 1) << done)
-            pieces, done = pieces + 1, done + run
+            pieces, done, x = pieces + 1, done + run, x + run
+            if x == width:
+                x, h = 0, h + 1
+                if h == height:
+                    h, z = 0, z + 1
         if run == lanes:
             pieces = 0
         elif pieces > 4:
@@ -62,65 +67,57 @@ gather_pixels = share("pixels", _pixels_block, 11, 1, everywhere=False)
 
 
 def _lines_block(
-    y,
-    y_row,
-    source,
-    w,
-    w_row,
-    filters,
-    first,
-    stop,
-    height,
-    width,
-    plane_step,
-    row_step,
-    table,
-    depth,
-    each_row,
-    first_line,
-    hop,
-    lines,
-    scale,
-    keep,
-):
+    y, y_row, source, w, w_row, filters, first, stop, height, width, plane_step, row_step, table, depth, each_row, first_line,
+    hop, lines, bias, keep, rectify, like,
+):  # fmt: skip
     """The same product without a panel: the tile reads `depth` rows of windows where they are staged.
 
     Vectors of pixels `first` to `stop`, counted line by line; those at the end of a line are not full. With `each_row`
     above 0, so many rows of windows belong to one row of the filter; row j of it meets line `line + first_line + j hop`
-    of an input that has `lines`, and where it meets none, nothing is multiplied.
+    of an input that has `lines`, and where it meets none, nothing is multiplied. Sums begin with what y holds where `keep`
+    is 1, else with the filters' biases unless `bias` is 0; with `rectify` 1 numbers below 0 become 0.
     """
-    lanes, size, spots = vector_lanes(scale), element_bytes(scale), stack_integers()
+    lanes, size, spots = vector_lanes(like), element_bytes(like), stack_integers()
     each, tiles = (width + lanes - 1) // lanes, (filters + HEIGHT - 1) // HEIGHT
     # A row of B is two loads where it crosses a cache line: few rows of A need more vectors to be worth them.
     # Where lines are skipped, fewer in a tile have more of them in common.
     most = 4 if filters <= FEW_ROWS and (each_row == 0 or each > 1) else 2
+    line, x = first // each, first % each * lanes
+    z, h = divmod(line, height)  # counted on from here: a division takes longer than a row of the product
     v = first
     while v < stop:
         vectors = most if v + most <= stop else 2 if v + 2 <= stop else 1
+        top = bottom = first_line + line
         for i in range(vectors):
-            line, x = (v + i) // each, (v + i) % each * lanes
-            put(spots, 3 * i, line // height * plane_step + line % height * row_step + x)
+            bottom = first_line + line
+            put(spots, 3 * i, z * plane_step + h * row_step + x)
             put(spots, 3 * i + 1, line * width + x)
             put(spots, 3 * i + 2, min(lanes, width - x))
-        k0, k1, top = 0, depth, first_line + v // each
+            x += lanes
+            if x >= width:
+                x, line, h = 0, line + 1, h + 1
+                if h == height:
+                    h, z = 0, z + 1
+        k0, k1 = 0, depth
         if each_row > 0:
-            bottom = first_line + (v + vectors - 1) // each
-            while k0 < depth and (top + k0 // each_row * hop >= lines or bottom + k0 // each_row * hop < 0):
-                k0 += each_row
-            while k1 > k0 and (top + (k1 // each_row - 1) * hop >= lines or bottom + (k1 // each_row - 1) * hop < 0):
-                k1 -= each_row
+            j, behind = 0, depth // each_row
+            while j < behind and (top + j * hop >= lines or bottom + j * hop < 0):
+                j += 1
+            while behind > j and (top + (behind - 1) * hop >= lines or bottom + (behind - 1) * hop < 0):
+                behind -= 1
+            k0, k1 = j * each_row, behind * each_row
         i = 0
         for t in range(tiles):
             rows = (filters - i + tiles - t - 1) // (tiles - t)
             window_tile(
                 rows, vectors, w + (i * w_row + k0) * size, w_row, source, table + k0 * 8, k1 - k0,
-                y + i * y_row * size, y_row, spots, scale, keep,
+                y + i * y_row * size, y_row, spots, bias + i * size if bias != 0 else 0, keep, rectify, like,
             )  # fmt: skip
             i += rows
         v += vectors
 
 
-multiply_lines = share("lines", _lines_block, 18, 2, everywhere=False)
+multiply_lines = share("lines", _lines_block, 21, 1, everywhere=False)
 
 
 @register_jitable
@@ -268,15 +265,17 @@ def reads_lines(width, filters, staged, like):
 @register_jitable
 def correlate(
     y, y_row, source, w, filters, channels, taps, by_taps, first, hop, place, step, size, pitch, piece, pieces, staged,
-    real, like,
+    real, bias, rectify, like,
 ):  # fmt: skip
     """A piece of every filter's map: y[f, pixel] = sum over the windows' rows k of w[f, k] window[k, pixel].
+
+    Gives the first pixel, the one behind the last, and whether biases are in and y is rectified.
 
     Rows of windows as in `fill_table`, channel by channel or `by_taps`; `real` is the first line of the staged input that
     is not border, and how many there are.
 
     Addresses y, source and w; `size` (depth, height, width) of the map, `pitch` (plane, row) from a pixel to the next one
-    behind and below in the staged input. Gives the first pixel and the one behind the last.
+    behind and below in the staged input.
     """
     bytes_, width, lanes = element_bytes(like), VECTORS * vector_lanes(like), vector_lanes(like)
     panel, table = stack_panel(like), stack_integers()
@@ -294,12 +293,13 @@ def correlate(
     each_row = taps[2] * channels if by_taps and chunks == 1 and size[0] == 1 and taps[0] == 1 else 0
     for chunk in range(chunks):
         k0 = rows * chunk // chunks
-        depth, keep = rows * (chunk + 1) // chunks - k0, like * 0 if chunk == 0 else like
+        depth = rows * (chunk + 1) // chunks - k0
         fill_table(table, k0, depth, taps, channels if by_taps else 0, first, hop, place, step)
         if direct:
             multiply_lines(
                 y, y_row, source, w + k0 * bytes_, rows, filters, start // size[2] * each, stop // size[2] * each,
-                size[1], size[2], pitch[0], pitch[1], table, depth, each_row, first[1] - real[0], hop[1], real[1], like, keep,
+                size[1], size[2], pitch[0], pitch[1], table, depth, each_row, first[1] - real[0], hop[1], real[1], bias,
+                min(chunk, 1), rectify if chunk == chunks - 1 else 0, like,
             )  # fmt: skip
             continue
         for p in range(start, stop, width):
@@ -308,6 +308,7 @@ def correlate(
                 panel, width, source, p, count, size[1], size[2], pitch[0], pitch[1], table, depth, like
             )  # fmt: skip
             multiply_at(
-                y + p * bytes_, y_row, w + k0 * bytes_, rows, 1, panel, width, filters, count, depth, like, keep
+                y + p * bytes_, y_row, w + k0 * bytes_, rows, 1, panel, width, filters, count, depth, like,
+                like * min(chunk, 1),
             )  # fmt: skip
-    return start, stop
+    return start, stop, direct

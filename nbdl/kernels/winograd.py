@@ -161,23 +161,13 @@ def _transform_output(typingctx, target, plane, products, place, filters, bias, 
         target, products, biases = (
             builder.inttoptr(address, e.scalar.as_pointer()) for address in (target, products, bias)
         )
-        there = builder.icmp_signed("!=", bias, e.index(0))
-        # Numbers below the floor become 0; nothing lies below minus infinity, and not-a-number passes.
-        floor = e.splat(
-            builder.select(
-                builder.icmp_signed("!=", rectify, e.index(0)),
-                ir.Constant(e.scalar, 0.0),
-                ir.Constant(e.scalar, float("-inf")),
-            )
-        )
-        with builder.goto_entry_block():
-            zero = builder.alloca(e.scalar)
-        builder.store(ir.Constant(e.scalar, 0.0), zero)
+        biases, next_bias = e.given(biases, builder.icmp_signed("!=", bias, e.index(0)))
+        floor = e.floor(rectify)
 
         def one(f, _):
             source = e.at(products, builder.mul(f, e.index(VECTORS * e.lanes)))
             ours = e.at(target, builder.mul(f, builder.mul(plane, e.index(4))))
-            added = e.splat(builder.load(builder.select(there, e.at(biases, f), zero)))
+            added = e.splat(builder.load(e.at(biases, builder.mul(next_bias, f))))
             cells = [[e.load(e.at(source, builder.mul(place, e.index(4 * i + j)))) for j in range(4)] for i in range(4)]
             for k, value in enumerate(v for line in _both_sides(e, OUTPUT, cells) for v in line):
                 value = builder.fadd(value, added)
