@@ -254,6 +254,20 @@ def _switch(builder: ir.IRBuilder, choice, cases):
     builder.position_at_end(done)
 
 
+def _apart(builder: ir.IRBuilder, name: str, arguments, emit) -> None:
+    """Emit a case as a function of its own: so its registers are dealt out for it alone, and none is kept on the stack."""
+    module = builder.module
+    kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+    function = ir.Function(module, kind, module.get_unique_name(name))
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    function.attributes.add("optsize")  # or loops would be unrolled, which takes more registers than there are
+    inside = ir.IRBuilder(function.append_basic_block("entry"))
+    emit(inside, function.args)
+    inside.ret_void()
+    builder.call(function, arguments)
+
+
 @intrinsic
 def outer_tile(typingctx, rows, vectors, a, a_row, a_col, b, b_row, depth, c, c_row, columns, scale, keep):
     """C = scale A B + keep C for one tile of `rows` rows and `vectors` vectors, of which `columns` columns exist."""
@@ -398,48 +412,52 @@ def window_tile(typingctx, rows, vectors, a, a_row, b, table, depth, c, c_row, s
     signature = types.void(*([types.intp] * 13), element)
 
     def codegen(context, builder, signature, arguments):
-        e = _Emitter(builder, element)
-        rows, vectors, a, a_row, b, table, depth, c, c_row, spots, bias, keep, rectify, _ = arguments
-        a, b, c, biases = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (a, b, c, bias))
-        table, spots = (builder.inttoptr(address, e.i64.as_pointer()) for address in (table, spots))
-        kind = ir.VectorType(ir.IntType(1), e.lanes)
-        reads, floor = e.splat(builder.icmp_signed("!=", keep, e.index(0)), kind), e.floor(rectify)
-        biases, next_bias = e.given(biases, builder.icmp_signed("!=", bias, e.index(0)))
-
         def case(height, width):
-            def emit():
-                row_of = e.row_offsets(a_row, height)
-                spot = [[builder.load(e.at(spots, e.index(3 * v + i))) for i in range(3)] for v in range(width)]
-                sources, targets = [e.at(b, s[0]) for s in spot], [(e.at(c, s[1]), e.mask(s[2], 0)) for s in spot]
-                places, total = [], []
-                for i in range(height):
-                    added = e.splat(builder.load(e.at(biases, builder.mul(next_bias, e.index(i)))))
-                    for v in range(width):
-                        target, mask = targets[v]
-                        places.append((e.at(target, builder.mul(c_row, e.index(i))), mask))
-                        total.append(e.load(places[-1][0], builder.and_(mask, reads), added))
+            def emit(builder, arguments):
+                _emit_windows(_Emitter(builder, element), height, width, *arguments)
 
-                def step(k, acc):
-                    offset, a_k = builder.load(e.at(table, k)), e.at(a, k)
-                    row = [e.load(e.at(sources[v], offset)) for v in range(width)]
-                    total = []
-                    for i in range(height):
-                        value = e.splat(builder.load(row_of(a_k, i)))
-                        total += [e.fma(value, row[v], acc[i * width + v]) for v in range(width)]
-                    return total
-
-                for value, place in zip(e.loop(e.index(0), depth, 1, total, step), places, strict=True):
-                    e.store(builder.select(builder.fcmp_ordered("<", value, floor), floor, value), *place)
-
-            return emit
+            return lambda: _apart(builder, f"windows_{height}_{width}", arguments, emit)
 
         shapes = [(h, v) for v in (1, 2) for h in range(1, HEIGHT + 1)] + [(h, 4) for h in range(1, FEW_ROWS + 1)]
-        _switch(
-            builder, builder.add(builder.mul(rows, e.index(8)), vectors), {h * 8 + v: case(h, v) for h, v in shapes}
-        )
+        choice = builder.add(builder.mul(arguments[0], ir.Constant(arguments[0].type, 8)), arguments[1])
+        _switch(builder, choice, {h * 8 + v: case(h, v) for h, v in shapes})
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+def _emit_windows(
+    e: _Emitter, height, width, rows, vectors, a, a_row, b, table, depth, c, c_row, spots, bias, keep, rectify, like
+):
+    """One loop over k with height x width accumulators."""
+    builder = e.builder
+    a, b, c, biases = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (a, b, c, bias))
+    table, spots = (builder.inttoptr(address, e.i64.as_pointer()) for address in (table, spots))
+    reads = e.splat(builder.icmp_signed("!=", keep, e.index(0)), ir.VectorType(ir.IntType(1), e.lanes))
+    floor = e.floor(rectify)
+    biases, next_bias = e.given(biases, builder.icmp_signed("!=", bias, e.index(0)))
+    row_of = e.row_offsets(a_row, height)
+    spot = [[builder.load(e.at(spots, e.index(3 * v + i))) for i in range(3)] for v in range(width)]
+    sources, targets = [e.at(b, s[0]) for s in spot], [(e.at(c, s[1]), e.mask(s[2], 0)) for s in spot]
+    places, total = [], []
+    for i in range(height):
+        added = e.splat(builder.load(e.at(biases, builder.mul(next_bias, e.index(i)))))
+        for v in range(width):
+            target, mask = targets[v]
+            places.append((e.at(target, builder.mul(c_row, e.index(i))), mask))
+            total.append(e.load(places[-1][0], builder.and_(mask, reads), added))
+
+    def step(k, acc):
+        offset, a_k = builder.load(e.at(table, k)), e.at(a, k)
+        row = [e.load(e.at(sources[v], offset)) for v in range(width)]
+        total = []
+        for i in range(height):
+            value = e.splat(builder.load(row_of(a_k, i)))
+            total += [e.fma(value, row[v], acc[i * width + v]) for v in range(width)]
+        return total
+
+    for value, place in zip(e.loop(e.index(0), depth, 1, total, step), places, strict=True):
+        e.store(builder.select(builder.fcmp_ordered("<", value, floor), floor, value), *place)
 
 
 def _emit_lane_sums(e: _Emitter, vectors):
