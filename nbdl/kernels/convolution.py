@@ -161,6 +161,7 @@ def _tiled(y, x, w, b, stage, turned, spec, activation):
     each = samples * groups * slices * blocks
     tasks = each if ahead else min(workers, each)
     for task in prange(tasks):
+        table, filled = stack_integers(), False  # the same for all samples
         if staged and not ahead:
             bordered[task * whole : (task + 1) * whole] = 0
         for job in range(each * task // tasks, each * (task + 1) // tasks):
@@ -178,15 +179,16 @@ def _tiled(y, x, w, b, stage, turned, spec, activation):
                 start, stop = correlate_runs(
                     maps[n, f0].ctypes.data, pixels, source, weights, b[f0:].ctypes.data if b.size > 0 else 0,
                     1 if activation == RELU else 0, filters, channels, taps, (0, 0, 0), hop, place, spec[2], size, pitch,
-                    all_blocks * s // slices, all_blocks * (s + 1) // slices, like,
+                    all_blocks * s // slices, all_blocks * (s + 1) // slices, table, filled, like,
                 )  # fmt: skip
                 finished = True
             else:
                 start, stop, finished = correlate(
                     maps[n, f0].ctypes.data, pixels, source, w[f0].ctypes.data, f1 - f0, channels, taps, False, (0, 0, 0),
                     hop, place, spec[2], size, pitch, s, slices, staged, (0, 0), b[f0:].ctypes.data if b.size > 0 else 0,
-                    1 if activation == RELU else 0, like,
+                    1 if activation == RELU else 0, table, filled, like,
                 )  # fmt: skip
+            filled = True
             if not finished or (activation != LINEAR and activation != RELU):
                 for f in range(f0, f1):
                     if b.size > 0 and not finished:
@@ -338,7 +340,9 @@ def _turn(turned, w, g, start, stop, filters, spec, like):
 
 
 @register_jitable
-def _phases(y, target, source, turned, w, filters, first, lows, lines, place, spec, part, parts, staged, like):
+def _phases(
+    y, target, source, turned, w, filters, first, lows, lines, place, spec, part, parts, staged, table, filled, like
+):
     """All cells of a group's channels from `first` on, phase after phase: `target` takes each phase's cells side by side.
 
     Part `part` of `parts` of every phase. Shape: target (channels, cells).
@@ -363,7 +367,7 @@ def _phases(y, target, source, turned, w, filters, first, lows, lines, place, sp
                 (nz, ny, nx), True, (z0 - lows[0], y0 - lows[1], x0 - lows[2]),
                 (-(jz * spec[6] // spec[0]), -(jy * spec[7] // spec[1]), -(jx * spec[8] // spec[2])),
                 place, 1, (depth, height, width), (place[1], place[2]), part, parts, staged, (-lows[1], lines), 0, 0,
-                like,
+                table, filled and spec[0] * spec[1] * spec[2] == 1, like,
             )  # fmt: skip
         done += count
         weights += w.shape[1] * filters * taps
@@ -442,6 +446,7 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
     each = samples * groups * slices * blocks
     tasks = each if ahead else min(workers, each)
     for task in prange(tasks):
+        table, filled = stack_integers(), False  # the same for all samples
         if staged and not ahead:
             bordered[task * whole : (task + 1) * whole] = 0
         for job in range(each * task // tasks, each * (task + 1) // tasks):
@@ -458,8 +463,9 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
                 correlate_runs(
                     maps[n, g * channels].ctypes.data, cells, source, weights, 0, 0, channels, filters,
                     (w.shape[2], w.shape[3], w.shape[4]), reach, (-spec[6], -spec[7], -spec[8]), place, 1, size,
-                    (plane, row), all_blocks * s // slices, all_blocks * (s + 1) // slices, like,
+                    (plane, row), all_blocks * s // slices, all_blocks * (s + 1) // slices, table, filled, like,
                 )  # fmt: skip
+                filled = True
                 continue
             weights = turned[g * channels * filters * taps :].ctypes.data
             c0, c1 = channels * block // blocks, channels * (block + 1) // blocks
@@ -468,7 +474,26 @@ def _transposed_tiled(y, x, w, b, stage, turned, spread, spec, activation):
                 target = spread[n].reshape(y.shape[1], cells)[mine]
             else:
                 target = maps[n, mine]
-            _phases(y, target, source, weights, w, filters, c0, lows, x.shape[3], place, spec, s, slices, staged, like)
+            _phases(
+                y,
+                target,
+                source,
+                weights,
+                w,
+                filters,
+                c0,
+                lows,
+                x.shape[3],
+                place,
+                spec,
+                s,
+                slices,
+                staged,
+                table,
+                filled,
+                like,
+            )
+            filled = True
     unfinished = samples * y.shape[1] if stepped or b.size > 0 else 0
     for part in prange(unfinished):
         n, c = part // y.shape[1], part % y.shape[1]

@@ -251,7 +251,7 @@ def blocks_of(size):
 @register_jitable
 def correlate_runs(
     y, y_row, source, panels, bias, rectify, filters, channels, taps, first, hop, place, step, size, pitch, block, blocks,
-    like,
+    table, filled, like,
 ):  # fmt: skip
     """A piece of every filter's map, y[f, pixel] = act(bias[f] + sum over the cells k of a window of w[f, k] x[k, pixel]).
 
@@ -260,7 +260,7 @@ def correlate_runs(
     the one behind the last.
     """
     bytes_, lanes, width = element_bytes(like), vector_lanes(like), VECTORS * vector_lanes(like)
-    rows, table, starts = stack_panel(like), stack_integers(), stack_integers()
+    rows, starts = stack_panel(like), stack_integers()
     cells = channels * taps[0] * taps[1] * taps[2]
     chunks = (cells + DEPTH - 1) // DEPTH
     pieces, each, _ = blocks_of(size)
@@ -278,7 +278,7 @@ def correlate_runs(
             for chunk in range(chunks):
                 k0 = cells * chunk // chunks
                 depth = cells * (chunk + 1) // chunks - k0
-                if chunks > 1 or (f == 0 and number == block):
+                if chunks > 1 or (f == 0 and number == block and not filled):
                     fill_table(table, k0, depth, taps, 0, first, hop, place, 1)
                 multiply_runs(
                     rows, width, source, starts, l1 - l0, run, step, table, depth, panel + k0 * width * bytes_, across,

@@ -265,7 +265,7 @@ def reads_lines(width, filters, staged, like):
 @register_jitable
 def correlate(
     y, y_row, source, w, filters, channels, taps, by_taps, first, hop, place, step, size, pitch, piece, pieces, staged,
-    real, bias, rectify, like,
+    real, bias, rectify, table, filled, like,
 ):  # fmt: skip
     """A piece of every filter's map: y[f, pixel] = sum over the windows' rows k of w[f, k] window[k, pixel].
 
@@ -274,11 +274,13 @@ def correlate(
     Rows of windows as in `fill_table`, channel by channel or `by_taps`; `real` is the first line of the staged input that
     is not border, and how many there are.
 
+    `table` is room for the rows' offsets, which with `filled` are those of the last sample, already there.
+
     Addresses y, source and w; `size` (depth, height, width) of the map, `pitch` (plane, row) from a pixel to the next one
     behind and below in the staged input.
     """
     bytes_, width, lanes = element_bytes(like), VECTORS * vector_lanes(like), vector_lanes(like)
-    panel, table = stack_panel(like), stack_integers()
+    panel = stack_panel(like)
     lines, pixels = size[0] * size[1], size[0] * size[1] * size[2]
     # Rows of windows that drive each other out of the cache are better copied side by side first.
     direct = reads_lines(size[2], filters, staged, like) and not (channels > FEW and crowded(place[0]))
@@ -294,7 +296,8 @@ def correlate(
     for chunk in range(chunks):
         k0 = rows * chunk // chunks
         depth = rows * (chunk + 1) // chunks - k0
-        fill_table(table, k0, depth, taps, channels if by_taps else 0, first, hop, place, step)
+        if chunks > 1 or not filled:
+            fill_table(table, k0, depth, taps, channels if by_taps else 0, first, hop, place, step)
         if direct:
             multiply_lines(
                 y, y_row, source, w + k0 * bytes_, rows, filters, start // size[2] * each, stop // size[2] * each,
