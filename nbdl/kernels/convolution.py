@@ -22,7 +22,7 @@ from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, RELU, _forward_reference, activate
 from nbdl.kernels.blocks import a_thread_each, block_sum, threads_for
 from nbdl.kernels.matmul import dot_at
-from nbdl.kernels.pairs import merge_rows
+from nbdl.kernels.pairs import merge_rows, spread_rows
 from nbdl.kernels.runs import add_rows, blocks_of, correlate_runs, multiply_runs, panel_rows, panels_size
 from nbdl.kernels.tile import (
     DEPTH,
@@ -594,6 +594,7 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
         part, g, cut = task // (groups * pieces), task // pieces % groups, task % pieces
         sums = partial[part, g * filters * (rows + 1) :]
         first, last = samples * part // count, samples * (part + 1) // count
+        table, starts = stack_integers(), stack_integers()  # the same for all samples
         if staged and pieces == 1:
             bordered[task * several * whole : (task + 1) * several * whole] = 0
         for n in range(first, last, several):
@@ -606,11 +607,15 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
                     stage_channel(room[i * channel : (i + 1) * channel], cell, fronts, place, step)
             source = room.ctypes.data if staged else x[n, g * channels].ctypes.data
             errors = dz[n : n + here, g * filters : (g + 1) * filters]
-            if slim:
+            if slim and in_lines(errors, spec, place, like):
+                _add_by_lines(sums, errors, source, dw, spec, place, n > first, cut, pieces)
+            elif slim:
                 _add_by_pixels(sums, errors, source, dw, spec, place, n > first, cut, pieces)
             else:
                 apart = x[0].size if not staged else whole if pieces == 1 else whole * groups
-                _add_by_filters(sums, errors, source, apart, dw, spec, place, n > first, cut, pieces)
+                _add_by_filters(
+                    sums, errors, source, apart, dw, spec, place, n > first, cut, pieces, table, starts, n > first
+                )
     if slim:
         for part in range(count):
             source, target = partial[part].ctypes.data, dw.ctypes.data
@@ -636,10 +641,11 @@ def _weights_tiled(dw, db, x, dz, stage, partial, spec, blend):
 
 
 @register_jitable
-def _add_by_filters(sums, errors, source, apart, dw, spec, place, more, cut, pieces):
+def _add_by_filters(sums, errors, source, apart, dw, spec, place, more, cut, pieces, table, starts, filled):
     """Add some samples' part to the sums of piece `cut` of `pieces` of the taps, or let them begin with it.
 
-    One sample, or as many as have DEPTH pixels together, `apart` elements from one to the next.
+    One sample, or as many as have DEPTH pixels together, `apart` elements from one to the next. `table` and `starts` are
+    room for offsets, which with `filled` are those of the last samples, already there.
     Shape: sums (channels x taps + 1, filters), the last row those of the bias; errors (n, filters, depth, height, width).
     """
     samples, filters, like = errors.shape[0], errors.shape[1], sums.dtype.type(1)
@@ -649,30 +655,21 @@ def _add_by_filters(sums, errors, source, apart, dw, spec, place, more, cut, pie
     run, hop = (kernel, spec[8]) if spec[8] <= 2 else (1, 1)
     each = kernel // run
     lines = dw.shape[1] * dw.shape[2] * dw.shape[3] * each
-    panel, table, starts = stack_wide_panel(like), stack_integers(), stack_integers()
-    chunks = (pixels + DEPTH - 1) // DEPTH
+    panel, chunks = stack_wide_panel(like), (pixels + DEPTH - 1) // DEPTH
     l0, l1 = lines * cut // pieces, lines * (cut + 1) // pieces
     for chunk in range(chunks):
         p = pixels * chunk // chunks
         depth, keep = pixels * (chunk + 1) // chunks - p, 1 if more or chunk > 0 else 0
-        for n in range(samples):
+        for n in range(0 if filled and chunks == 1 else samples):
             fill_pixels(
                 table + n * depth * 8, n * apart, p, depth, errors.shape[3], errors.shape[4], spec[0] * place[1],
                 spec[1] * place[2], spec[2],
             )  # fmt: skip
         for line in range(l0, l1, DEPTH):
             count = min(DEPTH, l1 - line)
-            fill_table(
-                starts,
-                line,
-                count,
-                (dw.shape[2], dw.shape[3], each),
-                0,
-                (0, 0, 0),
-                (spec[6], spec[7], spec[8]),
-                place,
-                1,
-            )
+            if l1 - l0 > DEPTH or (chunk == 0 and not filled):
+                taps, hops = (dw.shape[2], dw.shape[3], each), (spec[6], spec[7], spec[8])
+                fill_table(starts, line, count, taps, 0, (0, 0, 0), hops, place, 1)
             for f in range(0, filters, width):
                 across = min(width, filters - f)
                 for n in range(samples):
@@ -687,6 +684,57 @@ def _add_by_filters(sums, errors, source, apart, dw, spec, place, more, cut, pie
                     if keep == 0:
                         row[:] = 0
                     add_rows(row.ctypes.data, panel, width, samples * depth, across, like)
+
+
+@register_jitable
+def in_lines(errors, spec, place, like):
+    """Whether errors laid out as the staged input is, with zeros between its lines, are not much more than the errors.
+
+    Shape: errors (n, filters, depth, height, width).
+    """
+    row = place[2]
+    room = DEPTH * WIDE_PANEL * vector_lanes(like) // max(1, errors.shape[1] + 1)
+    return spec[0] * spec[1] * spec[2] == 1 and 4 * row <= 5 * errors.shape[4] and row + 3 * vector_lanes(like) <= room
+
+
+@register_jitable
+def _add_by_lines(sums, errors, source, dw, spec, place, more, cut, pieces):
+    """The same for one sample with vectors along the pixels: each tap meets the errors in one long sum.
+
+    The errors are laid out with as much room between their lines as there is between the input's, so that the windows of a
+    tap need not be gathered: they are the input from that tap on. Shape: sums (filters, channels x taps + 1).
+    """
+    filters, height, width, like = errors.shape[1], errors.shape[3], errors.shape[4], sums.dtype.type(1)
+    size, lanes, (channel, plane, row, _) = element_bytes(like), vector_lanes(like), place
+    channels, taps = dw.shape[1], (dw.shape[2], dw.shape[3], dw.shape[4])
+    rows, lines = channels * taps[0] * taps[1] * taps[2], channels * taps[0] * taps[1]
+    panel = stack_wide_panel(like)
+    each = min(height, (DEPTH * WIDE_PANEL * lanes // (filters + 1) - 2 * lanes) // row)
+    pitch = ((each * row + lanes) // lanes | 1) * lanes  # an odd number of cache lines
+    ones = panel + filters * pitch * size
+    for i in range(each * row):
+        put_number(ones, i, like)
+    keep = like if more else like * 0
+    for z in range(errors.shape[2]):
+        for line in range(0, height, each):
+            count = min(each, height - line)
+            length = (count - 1) * row + width
+            for f in range(filters):
+                at = errors[0, f, z, line].ctypes.data
+                spread_rows(panel + f * pitch * size, row, at, width, count, width, like)
+            for number in range(lines * cut // pieces, lines * (cut + 1) // pieces):
+                rest, j = divmod(number, taps[1])
+                c, i = divmod(rest, taps[0])
+                seen = source + (c * channel + (z + i * spec[6]) * plane + (line + j * spec[7]) * row) * size
+                dot_at(
+                    sums.ctypes.data + number * taps[2] * size, rows + 1, panel, pitch, 1, seen, spec[8], filters, taps[2],
+                    length, like, keep,
+                )  # fmt: skip
+            if cut == pieces - 1:
+                dot_at(
+                    sums.ctypes.data + rows * size, rows + 1, panel, pitch, 1, ones, 0, filters, 1, length, like, keep
+                )  # fmt: skip
+            keep = like
 
 
 @register_jitable

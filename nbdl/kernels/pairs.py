@@ -54,6 +54,33 @@ def copy_rows(typingctx, target, target_row, source, source_row, rows, columns, 
 
 
 @intrinsic
+def spread_rows(typingctx, target, target_row, source, source_row, rows, columns, like):
+    """target[i, j] = source[i, j], and 0 from there to the next row; behind the last row up to a vector is written."""
+    element = _element(like)
+    signature = types.void(*([types.intp] * 6), element)
+
+    def codegen(context, builder, signature, arguments):
+        e = _Emitter(builder, element)
+        target, target_row, source, source_row, rows, columns, _ = arguments
+        target, source = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (target, source))
+
+        def row(i, _):
+            ours, theirs = e.at(target, builder.mul(target_row, i)), e.at(source, builder.mul(source_row, i))
+
+            def vector(j, _):
+                e.store(e.load(e.at(theirs, j), e.mask(builder.sub(columns, j), 0)), e.at(ours, j))
+                return []
+
+            e.loop(e.index(0), target_row, e.lanes, [], vector)
+            return []
+
+        e.loop(e.index(0), rows, 1, [], row)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def split_rows(typingctx, evens, odds, target_row, source, source_row, rows, columns, like):
     """evens[i, j] = source[i, 2 j] and odds[i, j] = source[i, 2 j + 1], for `columns` numbers in each row of source."""
     element = _element(like)

@@ -23,7 +23,7 @@ from nbdl.kernels.tile import SIMD
 
 MAX, AVERAGE, AVERAGE_PADDED, MAX_RECTIFIED = range(4)
 VECTORS_THERE = SIMD != "plain"
-PARALLEL_BYTES = 300_000  # few sums a byte: threads pay earlier than elsewhere
+PARALLEL_BYTES = 200_000  # few sums a byte: threads pay earlier than elsewhere
 
 
 def _windows(x, y, spec):

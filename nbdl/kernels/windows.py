@@ -189,18 +189,23 @@ def stage_channel(staged, x, fronts, place, step):
     width, size = x.shape[2], x.itemsize
     z0, z1 = max(0, fronts[0]), min(channel // plane, x.shape[0] + fronts[0])
     y0, y1 = max(0, fronts[1]), min(plane // row, x.shape[1] + fronts[1])
+    if step == 1:
+        start = max(0, fronts[2])
+        stop = min(columns, width + fronts[2])
+        for z in range(z0, z1 if stop > start and y1 > y0 else z0):
+            copy_rows(
+                staged.ctypes.data + (z * plane + y0 * row + start) * size, row,
+                x[z - fronts[0], y0 - fronts[1], start - fronts[2] :].ctypes.data, width, y1 - y0, stop - start,
+                x.dtype.type(1),
+            )  # fmt: skip
+        return
     for z in range(z0, z1):
         for phase in range(step):
             shift = phase - fronts[2]
             start = max(0, -(shift // step))
             stop = min(columns, (width - shift + step - 1) // step)
             at, first = z * plane + phase * columns, start * step + shift
-            if step == 1 and stop > start and y1 > y0:
-                copy_rows(
-                    staged.ctypes.data + (at + y0 * row + start) * size, row,
-                    x[z - fronts[0], y0 - fronts[1], first:].ctypes.data, width, y1 - y0, stop - start, x.dtype.type(1),
-                )  # fmt: skip
-            elif step == 2 and stop > start and y1 > y0:
+            if step == 2 and stop > start and y1 > y0:
                 if phase == 0:
                     odd, q = fronts[2] % 2, fronts[2] // 2
                     here = staged.ctypes.data + (z * plane + y0 * row + q) * size
