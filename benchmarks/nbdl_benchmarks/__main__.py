@@ -1,4 +1,4 @@
-"""python -m nbdl_benchmarks training | comparison | kernels | convolutions | allocations"""
+"""python -m nbdl_benchmarks training | comparison | accuracy | kernels | convolutions | allocations"""
 
 import json
 import os
@@ -105,6 +105,23 @@ def comparison(
         raise click.UsageError(f"--rates {rates!r}: expected numbers with commas between them.") from None
     if _installed(console, "torch", "torch"):
         _keep(run(numbers, epochs, samples, threads, rounds, data, console), json_file)
+
+
+@group.command()
+@_threads
+@_json
+@click.option(
+    "--target", type=click.FloatRange(0.1, 1), default=0.99, show_default=True, help="Share of the test digits."
+)
+@click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True)
+def accuracy(threads: int, json_file: str | None, target: float, epochs: int, seeds: int) -> None:
+    """LeNet-5 on MNIST: seconds until 99 % of the test digits are read."""
+    from nbdl_benchmarks.accuracy import run
+
+    console = Console(highlight=False)
+    if _installed(console, "torch", "torch"):
+        _keep(run(target, epochs, seeds, threads, console), json_file)
 
 
 @group.command()

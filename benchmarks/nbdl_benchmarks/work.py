@@ -10,6 +10,7 @@ import numpy as np
 from nbdl.layers import Layer, parse
 from nbdl.model import Sequential
 from nbdl.training import shuffles
+from nbdl.zoo import Demo
 
 RATE = 0.01
 
@@ -78,6 +79,8 @@ class Work:
         """Whether targets are class numbers: else they are the 0 and 1 of one output."""
         return self.net.loss == "softmax_cross_entropy"
 
+    seed: int = 0  # of the shuffles; the weights' is 5 more
+
     @cached_property
     def weights(self) -> list[np.ndarray]:
         """First weights and biases of all layers in order, the same for every contender.
@@ -85,7 +88,7 @@ class Work:
         A dense layer's are (inputs, units), a convolution's (filters, channels, height, width), a recurrent layer's
         (inputs, gates), (units, gates), then its biases.
         """
-        parameters = Sequential(self.net.layers, self.net.shape, seed=5).parameters
+        parameters = Sequential(self.net.layers, self.net.shape, seed=5 + self.seed).parameters
         return [parameters[name].copy() for name in parameters]
 
     def cut(self, n: int, batch: int) -> "Work":
@@ -97,8 +100,8 @@ class Work:
         return [w - first for w, first in zip(weights, self.weights, strict=True)]
 
     def orders(self) -> Iterator[np.ndarray]:
-        """The shuffle of every epoch, as nbdl draws it with seed 0."""
-        return shuffles(len(self.inputs), 0)
+        """The shuffle of every epoch, as nbdl draws it."""
+        return shuffles(len(self.inputs), self.seed)
 
 
 def make(name: str, batch: int, data: str) -> Work:
@@ -118,6 +121,26 @@ def make(name: str, batch: int, data: str) -> Work:
         targets = random.integers(0, 10, net.samples)
     whole = len(inputs) - len(inputs) % batch  # nobody has to deal with a short last batch
     return Work(net, batch, inputs[:whole], targets[:whole], 1 / 255)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A demo to be trained and tested: its work, its settings, and the test samples."""
+
+    work: Work
+    demo: Demo
+    inputs: np.ndarray
+    targets: np.ndarray
+
+
+def lenet(seed: int) -> Task:
+    """`mnist-lenet` on the real digits, in whole batches."""
+    from nbdl.zoo.mnist_lenet import DEMO
+    from nbdl_datasets import load
+
+    test = load("mnist", download=False).test
+    work = replace(make("lenet", DEMO.batch, "real"), seed=seed)
+    return Task(work, DEMO, test.inputs.reshape(-1, *work.net.shape), test.targets)
 
 
 class Batches:

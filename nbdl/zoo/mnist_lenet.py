@@ -10,7 +10,7 @@ DEMO = Demo(
     dataset="mnist",
     layers="conv:6:5:padding=2,relu,pool,conv:16:5,relu,pool,flatten,120,relu,84,relu",
     optimizer="adam",
-    settings={"learning_rate": 0.002},
+    settings={"learning_rate": 0.003},
     batch=64,
     schedule="one-cycle",
     epochs=5,

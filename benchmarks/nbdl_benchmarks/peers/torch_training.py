@@ -12,8 +12,9 @@ import torch
 
 import nbdl
 from nbdl.layers import Layer
+from nbdl.schedules import schedule
 from nbdl_benchmarks.harness import Contender
-from nbdl_benchmarks.work import RATE, Batches, Work, make
+from nbdl_benchmarks.work import RATE, Batches, Work, lenet, make
 
 ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
 RECURRENT = {nbdl.SimpleRNN: torch.nn.RNN, nbdl.LSTM: torch.nn.LSTM, nbdl.GRU: torch.nn.GRU}
@@ -96,6 +97,35 @@ def build_runs(net: str, n: int, data: str, runs: Sequence[tuple[int, float, int
             mean[0] = total / updates
 
     return Contender("torch", torch.__version__, run, lambda: [np.array(mean)])
+
+
+def build_accuracy(epochs: int, seed: int) -> Contender:
+    """Every step is an epoch of `mnist-lenet`; the result is the accuracy on MNIST's test digits."""
+    task = lenet(seed)
+    work, demo = task.work, task.demo
+    model, cost, take = _parts(work)
+    rate, updates, done = demo.settings["learning_rate"], len(work.inputs) // work.batch, [0]
+    factor = schedule(demo.schedule, epochs * updates)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate, fused=True)  # PyTorch's fastest
+    inputs = torch.from_numpy(task.inputs).to(torch.float32).mul_(work.scale).to(memory_format=torch.channels_last)
+
+    def run(count: int) -> None:
+        model.train()
+        for _ in range(count * updates):
+            x, t = take()
+            optimizer.param_groups[0]["lr"] = rate * factor(done[0])
+            optimizer.zero_grad(set_to_none=True)
+            cost(model(x), t).backward()
+            optimizer.step()
+            done[0] += 1
+
+    def accuracy() -> list[np.ndarray]:
+        model.eval()
+        with torch.no_grad():
+            found = torch.cat([model(part).argmax(dim=1) for part in inputs.split(256)])
+        return [np.array((found.numpy() == task.targets).mean())]
+
+    return Contender("torch", torch.__version__, run, accuracy)
 
 
 def module(layers: list[Layer], shape: tuple[int, ...], first: list[np.ndarray]) -> Any:
