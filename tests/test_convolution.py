@@ -35,7 +35,10 @@ LAYERS = {
     "transposed-2d-same": (L.Conv2DTranspose(2, 3, strides=2, padding="same"), (3, 4, 3)),
     "transposed-2d-groups": (L.Conv2DTranspose(4, 3, groups=2, padding=1, dilation=2), (2, 5, 5)),
     "transposed-3d": (L.Conv3DTranspose(2, 2, strides=(1, 2, 2)), (2, 2, 2, 3)),
+    "winograd": (L.Conv2D(17, 3, padding=(1, 2), activation="tanh"), (16, 4, 5)),
+    "winograd-transposed": (L.Conv2DTranspose(16, 3, padding=1), (18, 5, 3)),
 }
+BATCHES = {"winograd": 9, "winograd-transposed": 8}  # from 8 samples on; for all others 5
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -46,7 +49,8 @@ def test_gradients(name, backend):
     model = Sequential([layer, Flatten(), Dense(3)], shape, seed=1, dtype=np.float64)
     for values in (model.parameters[key] for key in model.parameters):
         values += 0.1 * random.standard_normal(values.shape)  # biases too: at 0 they would hide mistakes
-    data = Data(random.standard_normal((5, *shape)), random.integers(0, 3, 5))
+    batch = BATCHES.get(name, 5)
+    data = Data(random.standard_normal((batch, *shape)), random.integers(0, 3, batch))
     checks = list(gradient_check(model, data, loss("softmax_cross_entropy"), backend=backend, most=25))
     assert len(checks) == 5
     for check in checks:
@@ -72,14 +76,23 @@ def random_settings(random, transposed):
     return layer, (channels, *sizes), {"stride": strides, **settings}, axes
 
 
+def settings_for_winograd(random, transposed):
+    """The same for pictures and filters of 3 x 3 over many channels."""
+    channels, filters = (int(n) for n in random.integers(16, 50, 2))
+    settings = {"kernel_size": 3, "padding": tuple(int(n) for n in random.integers(0, 3, 2))}
+    sizes = tuple(int(n) for n in random.integers(3, 20, 2))
+    layer = (L.Conv2DTranspose if transposed else L.Conv2D)(filters, **settings)
+    return layer, (channels, *sizes), settings, 2
+
+
 @pytest.mark.parametrize("transposed", [False, True], ids=["forward", "transposed"])
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(35))
 def test_random_shapes_against_pytorch(seed, transposed):
     torch = pytest.importorskip("torch")
     random = np.random.default_rng([seed, transposed])
-    layer, shape, settings, axes = random_settings(random, transposed)
+    layer, shape, settings, axes = (random_settings if seed < 25 else settings_for_winograd)(random, transposed)
     model = Sequential([layer], shape, seed=seed)
-    batch = int(random.integers(1, 7))
+    batch = int(random.integers(1, 7)) + (7 if seed >= 25 else 0)
     x = random.standard_normal((batch, *shape)).astype(np.float32)
     model.parameters.flat[:] = random.standard_normal(model.parameters.flat.size)
     kind = f"ConvTranspose{axes}d" if transposed else f"Conv{axes}d"

@@ -68,6 +68,11 @@ def _draw(out, experiment, training, rows, fused):
             " The update has no line of its own: in plain gradient descent the backward pass of each layer writes"
             " w - rate × gradient straight into the weights."
         )
+    if any(call.kernel.name == "winograd" for call in training.calls):
+        out.print(
+            " winograd is a convolution with filters of 3 × 3 by Winograd's F(2×2, 3×3): 16 products where the windows take"
+            " 36, and sums that differ in their last digits. Its FLOPs are those it does."
+        )
     out.print(f" {figures.count(training.flops)} FLOPs a step. Shapes: outputs first, then inputs.")
 
 
