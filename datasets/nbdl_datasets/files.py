@@ -12,6 +12,7 @@ from nbdl_datasets.base import Dataset, Split, cut
 from nbdl_datasets.mnist import pair
 from nbdl_datasets.text import load_file as load_text
 
+ONE_SAMPLE = (".wav", ".pgm", ".ppm", ".png", ".jpg", ".jpeg")
 CREDIT = "your own"
 MANY = 20  # distinct numbers in a label column from which it is taken for a value to predict, not for a class
 PAIRS = (("x", "y"), ("inputs", "targets"), ("x_train", "y_train"), ("images", "labels"))
@@ -242,6 +243,10 @@ def _check_arrays(path: Path, part: Split, task: str | None) -> Split:
 
 
 def _images(path: Path, seed: int, test: Path | None) -> Dataset:
+    if path.suffix.lower() in ONE_SAMPLE:
+        raise NbdlError(
+            f"{path} holds one sample, not a data set. To ask a saved network about it: nbdl predict CHECKPOINT {path}"
+        )
     labels = _labels_beside(path)
     train, validation = cut(pair(path, labels), (0.9,), seed, stratify=True)
     tested = test or next(

@@ -26,7 +26,9 @@ def read_grid(text: str, what: str):
     try:
         values = np.array([[float(word) for word in row] for row in rows])
     except ValueError as error:
-        raise NbdlError(f"the {what} holds something that is not a number ({error}).") from None
+        raise NbdlError(
+            f"the {what} holds something that is not a number ({error}); a file is given with --{what}-file."
+        ) from None
     if not np.isfinite(values).all():
         raise NbdlError(f"the {what} holds a number that is not finite.")
     return values
