@@ -38,16 +38,14 @@ def run(target: float, epochs: int, seeds: int, threads: int, console: Console) 
     rows = []
     for seed in range(seeds):
         found = _trained(epochs, seed, threads)
-        first = [next((k for k, score in enumerate(scores) if score >= target), None) for _, scores in found]
-        cells = []
-        for (seconds, scores), epoch in zip(found, first, strict=True):
-            reached = ["never", ""] if epoch is None else [str(epoch + 1), f"{seconds[epoch]:.2f}"]
-            cells += [*reached, f"{scores[-1]:.2%}"]
-        times = ""
-        if None not in first:
-            ours, theirs = (seconds[epoch] for (seconds, _), epoch in zip(found, first, strict=True))
-            times = f"{theirs / ours:.1f}"
-        table.add_row(str(seed), *cells, times)
+        cells, times = [], []
+        for seconds, scores in found:
+            epoch = next((k for k, score in enumerate(scores) if score >= target), None)
+            times += [] if epoch is None else [seconds[epoch]]
+            cells += ["never", ""] if epoch is None else [str(epoch + 1), f"{seconds[epoch]:.2f}"]
+            cells.append(f"{scores[-1]:.2%}")
+        ratio = f"{times[1] / times[0]:.1f}" if len(times) == len(BUILDERS) else ""
+        table.add_row(str(seed), *cells, ratio)
         names = ("nbdl", "torch")
         rows.append({"seed": seed} | {n: {"seconds": s, "accuracy": a} for n, (s, a) in zip(names, found, strict=True)})
     console.print(table)

@@ -139,7 +139,7 @@ def lenet(seed: int) -> Task:
     from nbdl_datasets import load
 
     test = load("mnist", download=False).test
-    work = replace(make("lenet", DEMO.batch, "real"), seed=seed)
+    work = replace(make("lenet", int(DEMO.batch), "real"), seed=seed)
     return Task(work, DEMO, test.inputs.reshape(-1, *work.net.shape), test.targets)
 
 

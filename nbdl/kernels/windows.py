@@ -165,6 +165,27 @@ def layout_plain(y, x, w, spec):
 
 
 @register_jitable
+def lowest(axis, w, spec):
+    """The lowest output that cell 0 to stride - 1 may come from; below 0 it stands in the border."""
+    return (spec[3 + axis] - (w.shape[2 + axis] - 1) * spec[6 + axis]) // spec[axis]
+
+
+@register_jitable
+def layout_transposed(y, x, w, spec):
+    """How x must lie to be read backwards: staged, and elements a channel, a plane and a row."""
+    low, depth = lowest(0, w, spec), (y.shape[2] + spec[0] - 1) // spec[0] + (spec[0] - 1 + spec[3]) // spec[0]
+    low_y, height = lowest(1, w, spec), (y.shape[3] + spec[1] - 1) // spec[1] + (spec[1] - 1 + spec[4]) // spec[1]
+    low_x, width = lowest(2, w, spec), (y.shape[4] + spec[2] - 1) // spec[2] + (spec[2] - 1 + spec[5]) // spec[2]
+    depth, height, width = depth - low, height - low_y, width - low_x
+    there = x.shape[2] * x.shape[3] * x.shape[4]
+    again = w.shape[2] * w.shape[3] * w.shape[4] > 1 and x.shape[1] > FEW
+    bare = low == low_y == low_x == 0 and not (again and crowded(there))
+    if bare and depth <= x.shape[2] and height <= x.shape[3] and width <= x.shape[4]:
+        return False, x.shape[2] * x.shape[3] * x.shape[4], x.shape[3] * x.shape[4], x.shape[4]
+    return True, roomy(depth * height * width), height * width, width
+
+
+@register_jitable
 def fill_pixels(table, first, start, count, height, width, plane_step, row_step, step):
     """Offsets, from `first` on, of the windows of the pixels `start` to `start + count` of an output of that height and width."""
     line, x = divmod(start, width)

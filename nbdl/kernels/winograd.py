@@ -25,7 +25,8 @@ from numba.extending import intrinsic, register_jitable
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, RELU, activate
 from nbdl.kernels.blocks import a_thread_each
-from nbdl.kernels.convolution import _cell_sum, _reference, _transposed_reference, _window_sum
+from nbdl.kernels.convolution import convolve, window_sum
+from nbdl.kernels.convolution_transposed import cell_sum, convolve_transposed
 from nbdl.kernels.matmul import multiply_at
 from nbdl.kernels.pairs import merge_rows, split_rows
 from nbdl.kernels.tile import (
@@ -335,9 +336,9 @@ def _tiled(y, x, w, b, weights, room, spec, turned, activation):
 
 def _by_windows(y, x, w, b, weights, room, spec, turned, activation):
     if turned:
-        _transposed_reference(y, x, w, b, None, None, None, spec, activation)
+        convolve_transposed.reference(y, x, w, b, None, None, None, spec, activation)
     else:
-        _reference(y, x, w, b, None, None, spec, activation)
+        convolve.reference(y, x, w, b, None, None, spec, activation)
 
 
 def _plain(y, x, w, b, weights, room, spec, turned, activation):
@@ -346,9 +347,9 @@ def _plain(y, x, w, b, weights, room, spec, turned, activation):
         for line in range(y.shape[3]):
             for column in range(y.shape[4]):
                 if turned:
-                    value = _cell_sum(x[n], w, f, 0, line, column, spec)
+                    value = cell_sum(x[n], w, f, 0, line, column, spec)
                 else:
-                    value = _window_sum(x[n], w[f], 0, 0, line, column, spec)
+                    value = window_sum(x[n], w[f], 0, 0, line, column, spec)
                 y[n, f, 0, line, column] = value + b[f] if b.size > 0 else value
         activate(y[n, f].reshape(y[n, f].size), activation)
 
@@ -360,9 +361,9 @@ def _cuda(y, x, w, b, weights, room, spec, turned, activation):
         f, n = e // (y.shape[4] * y.shape[3]) % y.shape[1], e // (y.shape[4] * y.shape[3] * y.shape[1])
         value = cuda.local.array(1, y.dtype)
         if turned:
-            value[0] = _cell_sum(x[n], w, f, 0, line, column, spec)
+            value[0] = cell_sum(x[n], w, f, 0, line, column, spec)
         else:
-            value[0] = _window_sum(x[n], w[f], 0, 0, line, column, spec)
+            value[0] = window_sum(x[n], w[f], 0, 0, line, column, spec)
         if b.size > 0:
             value[0] += b[f]
         activate(value, activation)

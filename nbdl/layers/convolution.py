@@ -7,16 +7,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from nbdl.errors import NbdlError
 from nbdl.kernels.activation import GELU, KINDS, LINEAR, activation_backward, activation_forward
-from nbdl.kernels.convolution import (
-    bias_backward,
-    convolve,
-    convolve_transposed,
-    convolve_weights,
-    partial_size,
-    parts,
-    rooms,
-    turned_size,
-)
+from nbdl.kernels.convolution import convolve, rooms, turned_size
+from nbdl.kernels.convolution_transposed import convolve_transposed
+from nbdl.kernels.convolution_weights import bias_backward, convolve_weights, partial_size, parts
 from nbdl.kernels.winograd import rooms as winograd_rooms
 from nbdl.kernels.winograd import suits, winograd
 from nbdl.layers.activation import check

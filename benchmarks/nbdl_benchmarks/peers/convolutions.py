@@ -12,31 +12,33 @@ from nbdl_benchmarks.harness import Contender
 def build_nbdl(shape: list[int], kernel: str) -> Contender:
     """The kernel as `Conv2D` binds it, every array in place."""
     import nbdl
-    from nbdl.kernels import convolution
-    from nbdl.kernels.winograd import rooms, suits, winograd
+    from nbdl.kernels import winograd
+    from nbdl.kernels.convolution import convolve, rooms, turned_size
+    from nbdl.kernels.convolution_transposed import convolve_transposed
+    from nbdl.kernels.convolution_weights import convolve_weights, partial_size, parts
 
     s = Shape(*shape)
     x, w, dz = (array[:, :, None] for array in _arrays(s))
     spec = (1, s.stride, s.stride, 0, s.padding, s.padding, 1, 1, 1, 1)
     y, dx, dw = np.zeros_like(dz), np.zeros_like(x), np.zeros_like(w)
     nothing, db = np.zeros(0, np.float32), np.zeros(s.filters, np.float32)
-    room = {name: np.zeros((s.batch, size), np.float32) for name, size in convolution.rooms(y, x, w, spec).items()}
-    turned = np.zeros(convolution.turned_size(w, 1), np.float32)
+    room = {name: np.zeros((s.batch, size), np.float32) for name, size in rooms(y, x, w, spec).items()}
+    turned = np.zeros(turned_size(w, 1), np.float32)
     if kernel == "dW":
-        partial = np.zeros((convolution.parts(s.batch, w), convolution.partial_size(w)), np.float32)
+        partial = np.zeros((parts(s.batch, w), partial_size(w)), np.float32)
         blend = np.array([1, 0], np.float32)
-        call = convolution.convolve_weights.bind("auto", dw, db, x, dz, room["stage"], partial, spec, blend)
+        call = convolve_weights.bind("auto", dw, db, x, dz, room["stage"], partial, spec, blend)
         result = dw
-    elif suits(s.batch, w, spec):
-        work = (np.zeros(size, np.float32) for size in rooms(s.batch, y, x, w).values())
+    elif winograd.suits(s.batch, w, spec):
+        work = (np.zeros(size, np.float32) for size in winograd.rooms(s.batch, y, x, w).values())
         result, given = (y, x) if kernel == "forward" else (dx, dz)
-        call = winograd.bind("auto", result, given, w, nothing, *work, spec, int(kernel == "dX"), 0)
+        call = winograd.winograd.bind("auto", result, given, w, nothing, *work, spec, int(kernel == "dX"), 0)
     elif kernel == "forward":
-        call = convolution.convolve.bind("auto", y, x, w, nothing, room["stage"], turned, spec, 0)
+        call = convolve.bind("auto", y, x, w, nothing, room["stage"], turned, spec, 0)
         result = y
     else:
         back = (room["stage_back"], turned, room["spread"])
-        call = convolution.convolve_transposed.bind("auto", dx, dz, w, nothing, *back, spec, 0)
+        call = convolve_transposed.bind("auto", dx, dz, w, nothing, *back, spec, 0)
         result = dx
     return _contender("nbdl", nbdl.__version__, lambda: call.run(*call.arguments), lambda: result[:, :, 0])
 
