@@ -372,6 +372,8 @@ def _cuda(y, x, w, b, weights, room, spec, turned, activation):
 
 def _cases(random, dtype):
     for samples, channels, filters, height, width, padding, kind in [
+        (1, 1, 1, 2, 3, (1, 1), RELU),
+        (2, 3, 2, 4, 3, (0, 2), KINDS["tanh"]),
         (8, 16, 16, 1, 1, (1, 1), LINEAR),
         (9, 17, 35, 5, 7, (1, 1), RELU),
         (8, 33, 16, 8, 8, (0, 2), LINEAR),
