@@ -30,7 +30,7 @@ from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import sigmoid, tanh
 from nbdl.kernels.matmul import GRAIN, piece
 from nbdl.kernels.panels import BLOCKS, FEW, add_product, begin_product, pack, pack_turned, packed
-from nbdl.kernels.recurrence import add_bias, add_error, add_weights, begin_errors, project_all, show
+from nbdl.kernels.recurrence import add_bias, add_error, add_rows, add_weights, begin_errors, project_all, show
 from nbdl.kernels.tile import DEPTH
 
 
@@ -100,7 +100,7 @@ def _forward_cpu(
         for number in prange(of_x.shape[0]):
             pack(of_x[number], w, number)
     else:
-        project_all(z, x, w, b)
+        project_all(z, x, w)
     for worker in prange(workers):
         i0, i1 = piece(worker, workers, batch, 1)
         h[start, i0:i1] = h0[i0:i1]
@@ -109,6 +109,8 @@ def _forward_cpu(
             old, new, gates, side = h[t + turned, i0:i1], h[t + 1 - turned, i0:i1], z[t, i0:i1], q[t, i0:i1]
             if many:  # a step of many samples stays in the cache from here to its gates
                 begin_product(gates, b, x[t, i0:i1], old[:, :0], of_x)
+            else:
+                add_rows(z, t, i0, i1, b)
             add_product(gates[:, : 2 * units], old, of_gates)
             for i in range(i1 - i0):
                 _open(gates[i], side[i], old[i], after)

@@ -30,7 +30,7 @@ from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import sigmoid, tanh
 from nbdl.kernels.matmul import piece
 from nbdl.kernels.panels import BLOCKS, add_product, begin_product, pack, pack_turned, packed, packed_both
-from nbdl.kernels.recurrence import add_error, begin_errors, project_all, show
+from nbdl.kernels.recurrence import add_error, add_rows, begin_errors, project_all, show
 
 
 def _forward_reference(y, h, c, z, h_last, c_last, x, w, u, b, panels, lengths, h0, c0, first, sequences, turned):
@@ -81,7 +81,7 @@ def _forward_cpu(y, h, c, z, h_last, c_last, x, w, u, b, panels, lengths, h0, c0
         if inputs > 0:
             pack(of_x[number], w, number)
     if inputs == 0:
-        project_all(z, x, w, b)
+        project_all(z, x, w)
     for worker in prange(workers):
         i0, i1 = piece(worker, workers, batch, 1)
         h[steps * turned, i0:i1] = h0[i0:i1]
@@ -92,6 +92,7 @@ def _forward_cpu(y, h, c, z, h_last, c_last, x, w, u, b, panels, lengths, h0, c0
             if inputs > 0:  # a step of many samples stays in the cache from here to its gates
                 begin_product(z[t, i0:i1], b, x[t, i0:i1], h[before, i0:i1], panels)
             else:
+                add_rows(z, t, i0, i1, b)
                 add_product(z[t, i0:i1], h[before, i0:i1], panels)
             for i in range(i0, i1):
                 if t < lengths[i]:

@@ -15,17 +15,22 @@ from nbdl.kernels.tile import DEPTH, SIMD, blend_rows
 
 
 @register_jitable
-def project_all(z, x, w, b):
-    """Z = X W + b for all steps of few samples: one product for each of them, in which W is read once.
+def project_all(z, x, w):
+    """Z = X W for all steps of few samples: one product for each of them, in which W is read once.
 
-    Shape: z (steps, batch, n), x (steps, batch, k), w (k, n), b (n).
+    Shape: z (steps, batch, n), x (steps, batch, k), w (k, n).
     """
     for i in range(z.shape[1]):
-        for t in range(z.shape[0]):
-            row = z[t, i]
-            for j in range(b.size):
-                row[j] = b[j]
-        multiply(z[:, i], x[:, i], w, 1, 1)
+        multiply(z[:, i], x[:, i], w, 1, 0)
+
+
+@register_jitable
+def add_rows(z, t, i0, i1, b):
+    """Z += b for one step of samples i0 to i1. Shape: z (steps, batch, n), b (n)."""
+    for i in range(i0, i1):
+        row = z[t, i]
+        for j in range(b.size):
+            row[j] += b[j]
 
 
 @register_jitable

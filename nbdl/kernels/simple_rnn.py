@@ -24,7 +24,7 @@ from nbdl.kernels.blocks import threads_for
 from nbdl.kernels.elementary import tanh
 from nbdl.kernels.matmul import piece
 from nbdl.kernels.panels import BLOCKS, add_product, begin_product, pack, pack_turned, packed, packed_both
-from nbdl.kernels.recurrence import add_error, begin_errors, project_all, show
+from nbdl.kernels.recurrence import add_error, add_rows, begin_errors, project_all, show
 
 
 def _forward_reference(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, first, sequences, turned):
@@ -51,7 +51,7 @@ def _forward_cpu(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, first, seq
         if inputs > 0:
             pack(of_x[number], w, number)
     if inputs == 0:
-        project_all(h[1 - turned : steps + 1 - turned], x, w, b)
+        project_all(h[1 - turned : steps + 1 - turned], x, w)
     for worker in prange(workers):
         i0, i1 = piece(worker, workers, batch, 1)
         h[start, i0:i1] = h0[i0:i1]
@@ -61,6 +61,7 @@ def _forward_cpu(y, h, h_last, x, w, u, b, panels, lengths, h0, kind, first, seq
             if inputs > 0:  # a step of many samples stays in the cache from here to its activation
                 begin_product(after, b, x[t, i0:i1], before, panels)
             else:
+                add_rows(h, t + 1 - turned, i0, i1, b)
                 add_product(after, before, panels)
             for i in range(i1 - i0):
                 row = after[i]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 from nbdl.errors import NbdlError
@@ -36,6 +37,11 @@ class Direction:
 
     def room(self, name: str) -> Any:
         return self.v.saved[self.prefix + name]
+
+    def panels(self, layer: "_Recurrent", turned: bool) -> Any:
+        """The room for packed weights, seen as they are packed."""
+        shape = layer._panels(*self.x.shape[1:])[turned]
+        return self.room("panels")[: prod(shape)].reshape(shape)
 
     def weights(self, *names: str) -> tuple:
         return tuple(self.v.parameters[self.prefix + name] for name in names)
@@ -123,9 +129,13 @@ class _Recurrent(Layer):
         columns = self.gates * self.units
         return {
             "z": (steps, batch, columns),
-            "panels": packed_both(batch, inputs, self.units, columns),
-            "turned": packed(batch, columns, self.units),
+            "panels": (max(map(prod, self._panels(batch, inputs))),),
         } | dict.fromkeys(self.memory, (steps + 1, batch, self.units))
+
+    def _panels(self, batch: int, inputs: int) -> tuple[Shape, Shape]:
+        """How the weights are packed, forward and then, in the same room so that it stays in the cache, backward."""
+        columns = self.gates * self.units
+        return packed_both(batch, inputs, self.units, columns), packed(batch, columns, self.units)
 
     def _directions(self, v: Views) -> list[Direction]:
         return [
@@ -182,7 +192,7 @@ class SimpleRNN(_Recurrent):
         yield (
             simple_rnn_forward,
             (
-                d.shown(d.v.y), d.room("h"), d.last("h"), d.x, *d.weights("w", "u", "b"), d.room("panels"), d.v.lengths,
+                d.shown(d.v.y), d.room("h"), d.last("h"), d.x, *d.weights("w", "u", "b"), d.panels(self, False), d.v.lengths,
                 d.state("h"), KINDS[self.activation], *d.how,
             ),
         )  # fmt: skip
@@ -191,7 +201,7 @@ class SimpleRNN(_Recurrent):
         yield (
             simple_rnn_backward,
             (
-                d.room("z"), d.state_gradient("h"), d.shown(d.v.dy), d.room("h"), *d.weights("u"), d.room("turned"),
+                d.room("z"), d.state_gradient("h"), d.shown(d.v.dy), d.room("h"), *d.weights("u"), d.panels(self, True),
                 d.v.lengths, KINDS[self.activation], *d.how,
             ),
         )  # fmt: skip
@@ -220,7 +230,7 @@ class LSTM(_Recurrent):
             lstm_forward,
             (
                 d.shown(d.v.y), d.room("h"), d.room("c"), d.room("z"), d.last("h"), d.last("c"), d.x,
-                *d.weights("w", "u", "b"), d.room("panels"), d.v.lengths, d.state("h"), d.state("c"), *d.how,
+                *d.weights("w", "u", "b"), d.panels(self, False), d.v.lengths, d.state("h"), d.state("c"), *d.how,
             ),
         )  # fmt: skip
 
@@ -229,7 +239,7 @@ class LSTM(_Recurrent):
             lstm_backward,
             (
                 d.room("z"), d.state_gradient("h"), d.state_gradient("c"), d.shown(d.v.dy), d.room("c"), *d.weights("u"),
-                d.room("turned"), d.v.lengths, *d.how,
+                d.panels(self, True), d.v.lengths, *d.how,
             ),
         )  # fmt: skip
 
