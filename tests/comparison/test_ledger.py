@@ -30,6 +30,24 @@ def test_what_is_kept_comes_back(tmp_path, outcome):
     assert read(path)["b"].failure is None  # the last word counts
 
 
+def test_what_is_on_disk_is_counted_wherever_an_interrupt_came(tmp_path, outcome, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with Ledger(tmp_path / "l.jsonl", SPEC) as ledger:
+        ledger.keep("a", outcome())
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("os.fsync", interrupted)  # behind the writing
+            ledger.keep("b", outcome())
+        assert ledger.on_disk() == 2
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(ledger, "_write", interrupted)  # before it
+            ledger.keep("c", outcome())
+        assert ledger.on_disk() == 2
+        ledger.keep("b", outcome())  # done again: one run
+        assert ledger.on_disk() == 2
+
+
 @pytest.mark.parametrize("cut", [1, 5, 60])
 def test_a_torn_last_line_is_left_out_and_what_follows_is_whole(tmp_path, outcome, cut):
     path = tmp_path / "l.jsonl"

@@ -184,3 +184,10 @@ def test_missing_labels_are_named(tmp_path):
     (tmp_path / "train-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(NbdlError, match="train-labels-idx1-ubyte"):
         nbdl_datasets.load(str(images))
+
+
+@pytest.mark.parametrize("name", ["seven.wav", "seven.PNG"])
+def test_one_sample_is_not_a_data_set(tmp_path, name):
+    (tmp_path / name).write_bytes(b"RIFF")
+    with pytest.raises(NbdlError, match=r"holds one sample.*nbdl predict CHECKPOINT"):
+        nbdl_datasets.load(str(tmp_path / name))
