@@ -2,7 +2,9 @@
 
 A shared machine drifts by tens of per cent from one second to the next. Asked in turn, all contenders meet the same
 drift, and the ratio within a round is what counts. A worker that waits is stopped (SIGSTOP), so that its spinning threads
-cannot take cores from the one that is being timed; while it is timed, every library keeps its own defaults.
+cannot take cores from the one that is being timed. Each OpenMP thread, PyTorch's and ours, is held to a core of its own:
+without that a process that goes on after a stop can have two of them take turns on one core for seconds. In all else every
+library keeps its own defaults.
 """
 
 import json
@@ -25,6 +27,7 @@ from nbdl.errors import NbdlError
 from nbdl_benchmarks import cores
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+ONE_CORE_EACH = {"OMP_PLACES": "threads", "OMP_PROC_BIND": "true"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Worker:
     """A process of its own that builds one contender, `module:function(*arguments)`, and answers questions about it."""
 
     def __init__(self, builder: str, arguments: Sequence[Any], threads: int):
-        environment = {**os.environ, **{name: str(threads) for name in THREADS}}
+        environment = {**os.environ, **ONE_CORE_EACH, **{name: str(threads) for name in THREADS}}
         environment["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={threads}"
         environment["JAX_PLATFORMS"] = "cpu"
         self._builder, self._errors = builder, tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by close()
