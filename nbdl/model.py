@@ -23,6 +23,7 @@ class Place:
     layer: Layer
     in_shape: Shape
     out_shape: Shape
+    samples_last: bool = False  # whether a program lays its numbers so, see arrangement.py
 
     @property
     def parameter_count(self) -> int:

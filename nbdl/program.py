@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from nbdl.arena import Arena
+from nbdl.arrangement import arranged
 from nbdl.errors import NbdlError
 from nbdl.kernel import Call, Kernel
 from nbdl.kernels.gather import gather, gather_lengths
+from nbdl.kernels.samples_last import blocks_for, lanes_of, plain_order
 from nbdl.layers import Views
 from nbdl.layers.base import Shape
 from nbdl.losses import Loss
@@ -171,13 +173,14 @@ class Program:
             memory.reserve(f"{name}.last", shape)
             if training:
                 memory.reserve(f"{name}.gradient", shape)
-        for place in model.places:
+        self._places = arranged(model.places, batch, memory.dtype, backend)
+        for place in self._places:
             if not place.layer.is_view(training):
-                memory.reserve(f"{place.name}.y", (batch, *place.out_shape))
+                memory.reserve(f"{place.name}.y", self._whole(place, place.out_shape))
             for name, shape in self._rooms(place, training).items():
                 memory.reserve(f"{place.name}.{name}", shape)
             if training and not place.layer.is_view(training):
-                memory.reserve(f"{place.name}.dy", (batch, *place.out_shape))
+                memory.reserve(f"{place.name}.dy", self._whole(place, place.out_shape))
         if not training:
             memory.reserve("dz", (batch, *last.out_shape))
         self.memory = memory.allocate("cuda" if backend == "cuda" else "cpu")
@@ -203,7 +206,7 @@ class Program:
         views = self._views(parameters, buffers, gradients, training, input_gradient, counter, blend, lengths)
         self.forward = [
             self._bind(kernel, arguments, place.name)
-            for place, v in zip(model.places, views, strict=True)
+            for place, v in zip(self._places, views, strict=True)
             if not place.layer.is_view(training)
             for kernel, arguments in place.layer.forward(v)
         ]
@@ -217,11 +220,11 @@ class Program:
         if training:
             self.backward = [
                 self._bind(kernel, arguments, place.name)
-                for place, v in zip(reversed(model.places), reversed(views), strict=True)
+                for place, v in zip(reversed(self._places), reversed(views), strict=True)
                 if not place.layer.is_view(training)
                 for kernel, arguments in place.layer.backward(v)
             ]
-        self._views_of_layers = views
+        self._views_of_layers = {v.number: v for v in views}
 
     @property
     def calls(self) -> list[Call]:
@@ -233,7 +236,8 @@ class Program:
 
     def activation(self, number: int) -> Any:
         """The output of layer `number` for the last batch."""
-        return self._views_of_layers[number].y
+        v = self._views_of_layers[number]
+        return plain_order(v.y, self.batch) if v.samples_last else v.y
 
     @property
     def input_gradient(self) -> Any:
@@ -246,8 +250,20 @@ class Program:
     def _rooms(self, place: Place, training: bool) -> dict[str, Shape]:
         """The arrays that a layer needs beside its input and its output."""
         layer, shape = place.layer, place.in_shape
+        if place.samples_last:
+            saved = layer.saved(shape) if training else {}
+            blocks, lanes = self._whole(place, ())
+            rooms = {name: self._whole(place, room) for name, room in saved.items()}
+            return rooms | layer.workspace_samples_last(shape, blocks, lanes)
         rooms = layer.scratch(shape) | (layer.saved(shape) if training else {})
         return {name: (self.batch, *room) for name, room in rooms.items()} | layer.workspace(shape, self.batch)
+
+    def _whole(self, place: Place, shape: Shape) -> Shape:
+        """The shape of the whole batch, in the order in which the layer's numbers lie."""
+        if not place.samples_last:
+            return (self.batch, *shape)
+        dtype = self.model.dtype
+        return (blocks_for(self.batch, dtype), *shape, lanes_of(dtype))
 
     def _bind(self, kernel: Kernel, arguments: tuple, label: str) -> Call:
         return kernel.bind(self._backend, *arguments, label=label, announce=self._announce)
@@ -258,9 +274,10 @@ class Program:
         x = memory["x"]
         dx = memory["dx"] if training and input_gradient else None
         asked = dx is not None  # whether anything before this layer wants a gradient
-        for place in self.model.places:
+        for place in self._places:
             layer, names = place.layer, place.layer.parameters(place.in_shape)
             v = Views(place.number, x, None, dx, counter=counter, blend=blend, lengths=lengths, training=training)
+            v.samples_last = place.samples_last
             v.parameters = {name: parameters[f"{place.name}.{name}"] for name in names}
             v.buffers = {name: buffers[f"{place.name}.{name}"] for name in layer.buffers(place.in_shape)}
             for name in layer.states(place.in_shape):
@@ -281,7 +298,7 @@ class Program:
             asked = asked or bool(names)
             views.append(v)
             x, dx = v.y, v.dy if asked else None
-        layers = [place.layer for place in self.model.places]
+        layers = [place.layer for place in self._places]
         for i in range(1, len(layers)):
             if layers[i - 1].rectifies and layers[i].differentiates_relu:
                 views[i - 1].dy_is_dz = views[i].from_relu = True

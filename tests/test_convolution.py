@@ -51,7 +51,7 @@ def test_gradients(name, backend):
         values += 0.1 * random.standard_normal(values.shape)  # biases too: at 0 they would hide mistakes
     batch = BATCHES.get(name, 5)
     data = Data(random.standard_normal((batch, *shape)), random.integers(0, 3, batch))
-    checks = list(gradient_check(model, data, loss("softmax_cross_entropy"), backend=backend, most=25))
+    checks = list(gradient_check(model, data, loss("softmax_cross_entropy"), batch=batch, backend=backend, most=25))
     assert len(checks) == 5
     for check in checks:
         assert check.error < 1e-5, (check.name, check.gradient, check.measured)

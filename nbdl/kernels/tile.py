@@ -401,15 +401,19 @@ def panel_tile(
 
 
 @intrinsic
-def window_tile(typingctx, rows, vectors, a, a_row, b, table, depth, c, c_row, spots, bias, keep, rectify, like):
+def window_tile(
+    typingctx, rows, vectors, a, a_row, b, table, depth, runs, jump, c, c_row, spots, bias, keep, rectify, like
+):
     """C = A B + bias, or A B + C where `keep` is 1; row k of B stands `table[k]` elements further on: no panel needed.
+
+    The sums go over `runs` runs of `depth` rows of B and columns of A, `jump` apart.
 
     `rows` rows, and one, two or (up to FEW_ROWS) four vectors. For each of them `spots` holds three integers: elements
     from `b` to it, elements from `c` to where its sums go, and how many of its lanes count. All lanes are read. `bias`
     points to a number for each row, or is 0; with `rectify` 1 numbers below 0 become 0.
     """
     element = _element(like)
-    signature = types.void(*([types.intp] * 13), element)
+    signature = types.void(*([types.intp] * 15), element)
 
     def codegen(context, builder, signature, arguments):
         def case(height, width):
@@ -427,25 +431,34 @@ def window_tile(typingctx, rows, vectors, a, a_row, b, table, depth, c, c_row, s
 
 
 def _emit_windows(
-    e: _Emitter, height, width, rows, vectors, a, a_row, b, table, depth, c, c_row, spots, bias, keep, rectify, like
-):
-    """One loop over k with height x width accumulators."""
+    e: _Emitter, height, width, rows, vectors, a, a_row, b, table, depth, runs, jump, c, c_row, spots, bias, keep, rectify, like
+):  # fmt: skip
+    """One loop over the runs, and over k in each, with height x width accumulators."""
     builder = e.builder
     a, b, c, biases = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (a, b, c, bias))
     table, spots = (builder.inttoptr(address, e.i64.as_pointer()) for address in (table, spots))
-    reads = e.splat(builder.icmp_signed("!=", keep, e.index(0)), ir.VectorType(ir.IntType(1), e.lanes))
     floor = e.floor(rectify)
     biases, next_bias = e.given(biases, builder.icmp_signed("!=", bias, e.index(0)))
     row_of = e.row_offsets(a_row, height)
     spot = [[builder.load(e.at(spots, e.index(3 * v + i))) for i in range(3)] for v in range(width)]
     sources, targets = [e.at(b, s[0]) for s in spot], [(e.at(c, s[1]), e.mask(s[2], 0)) for s in spot]
-    places, total = [], []
+    places, begun = [], []
     for i in range(height):
         added = e.splat(builder.load(e.at(biases, builder.mul(next_bias, e.index(i)))))
-        for v in range(width):
-            target, mask = targets[v]
+        for target, mask in targets:
             places.append((e.at(target, builder.mul(c_row, e.index(i))), mask))
-            total.append(e.load(places[-1][0], builder.and_(mask, reads), added))
+            begun.append(added)
+    # Not a masked load that reads nothing: the sums would wait for memory that is only to be written.
+    with builder.if_else(builder.icmp_signed("!=", keep, e.index(0))) as (adds, begins):
+        with adds:
+            there, kept = [e.load(*place) for place in places], builder.block
+        with begins:
+            empty = builder.block
+    total = []
+    for old, new in zip(there, begun, strict=True):
+        total.append(builder.phi(e.vector))
+        total[-1].add_incoming(old, kept)
+        total[-1].add_incoming(new, empty)
 
     def step(k, acc):
         offset, a_k = builder.load(e.at(table, k)), e.at(a, k)
@@ -456,7 +469,11 @@ def _emit_windows(
             total += [e.fma(value, row[v], acc[i * width + v]) for v in range(width)]
         return total
 
-    for value, place in zip(e.loop(e.index(0), depth, 1, total, step), places, strict=True):
+    def run(r, acc):
+        first = builder.mul(r, jump)
+        return e.loop(first, builder.add(first, depth), 1, acc, step)
+
+    for value, place in zip(e.loop(e.index(0), runs, 1, total, run), places, strict=True):
         e.store(builder.select(builder.fcmp_ordered("<", value, floor), floor, value), *place)
 
 

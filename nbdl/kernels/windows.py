@@ -110,7 +110,7 @@ def _lines_block(
         for t in range(tiles):
             rows = (filters - i + tiles - t - 1) // (tiles - t)
             window_tile(
-                rows, vectors, w + (i * w_row + k0) * size, w_row, source, table + k0 * 8, k1 - k0,
+                rows, vectors, w + (i * w_row + k0) * size, w_row, source, table + k0 * 8, k1 - k0, 1, 0,
                 y + i * y_row * size, y_row, spots, bias + i * size if bias != 0 else 0, keep, rectify, like,
             )  # fmt: skip
             i += rows

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from nbdl.errors import NbdlError
 from nbdl.kernels.activation import GELU, KINDS, activation_backward, activation_forward
 from nbdl.kernels.softmax import softmax_backward, softmax_forward
-from nbdl.layers.base import Layer, Views
+from nbdl.layers.base import Layer, Shape, Views
 
 
 def check(name: str) -> str:
@@ -26,6 +26,9 @@ class Activation(Layer):
 
     def __post_init__(self):
         check(self.kind)
+
+    def takes_samples_last(self, shape: Shape) -> bool:
+        return self.kind != "softmax"
 
     def forward(self, v: Views):
         if self.kind == "softmax":

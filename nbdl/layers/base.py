@@ -43,6 +43,17 @@ class Views:
     training: bool = False
     from_relu: bool = False  # x came out of a ReLU, whose derivative this layer's backward takes along
     dy_is_dz: bool = False  # the layer behind has done so: dy is the gradient before this layer's activation
+    samples_last: bool = False  # the arrays are (blocks, ..., lanes), see kernels/samples_last.py
+
+    @property
+    def in_shape(self) -> Shape:
+        """The shape of one sample of x."""
+        return self.x.shape[1:-1] if self.samples_last else self.x.shape[1:]
+
+    @property
+    def lanes(self) -> Shape:
+        """What stands behind that shape."""
+        return self.x.shape[-1:] if self.samples_last else ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,18 @@ class Layer:
 
     def workspace(self, shape: Shape, batch: int) -> dict[str, Shape]:
         """Arrays of the whole batch that forward or backward works in."""
+        return {}
+
+    def takes_samples_last(self, shape: Shape) -> bool:
+        """Whether forward and backward can do with the samples last, and whether that may pay."""
+        return False
+
+    def products(self, shape: Shape) -> int:
+        """FLOPs of the sums of products of one sample's forward pass, in layers that take samples last."""
+        return 0
+
+    def workspace_samples_last(self, shape: Shape, blocks: int, lanes: int) -> dict[str, Shape]:
+        """Arrays that forward or backward then works in, for all blocks."""
         return {}
 
     def is_view(self, training: bool) -> bool:

@@ -8,10 +8,14 @@ from typing import Any, ClassVar, NamedTuple
 from nbdl.errors import NbdlError
 from nbdl.kernels.activation import GELU, KINDS, LINEAR, activation_backward, activation_forward
 from nbdl.kernels.convolution import convolve, rooms, turned_size
+from nbdl.kernels.convolution_samples_last import convolve_samples_last, fits
+from nbdl.kernels.convolution_samples_last import rooms as rooms_samples_last
 from nbdl.kernels.convolution_transposed import convolve_transposed
 from nbdl.kernels.convolution_weights import bias_backward, convolve_weights, partial_size, parts
+from nbdl.kernels.convolution_weights_samples_last import convolve_weights_samples_last
+from nbdl.kernels.convolution_weights_samples_last import rooms as weights_rooms_samples_last
+from nbdl.kernels.winograd import MANY, suits, winograd
 from nbdl.kernels.winograd import rooms as winograd_rooms
-from nbdl.kernels.winograd import suits, winograd
 from nbdl.layers.activation import check
 from nbdl.layers.base import Cells, Layer, Parameter, Shape, Views
 
@@ -163,14 +167,18 @@ class _Convolution(Layer):
 
     def _convolve(self, v: Views, y: Any, x: Any, w: Any, b: Any, kind: int):
         """The call from the large side to the small one."""
-        spec = self.geometry(v.x.shape[1:]).spec
+        spec = self.geometry(v.in_shape).spec
+        if v.samples_last:
+            return convolve_samples_last, (y, x, w, b, v.saved["stage"], v.saved["weights"], spec, 0, kind)
         if suits(len(x), w, spec):
             return winograd, (y, x, w, b, v.saved["weights"], v.saved["room"], spec, 0, kind)
         return convolve, (y, x, w, b, v.saved["stage"], v.saved["turned"], spec, kind)
 
     def _convolve_transposed(self, v: Views, y: Any, x: Any, w: Any, b: Any, kind: int):
         """The call from the small side to the large one."""
-        spec = self.geometry(v.x.shape[1:]).spec
+        spec = self.geometry(v.in_shape).spec
+        if v.samples_last:
+            return convolve_samples_last, (y, x, w, b, v.saved["stage"], v.saved["weights"], spec, 1, kind)
         if suits(len(x), w, spec):
             return winograd, (y, x, w, b, v.saved["weights"], v.saved["room"], spec, 1, kind)
         room = v.saved["stage_back"], v.saved["turned"], v.saved["spread"]
@@ -186,7 +194,7 @@ class _Convolution(Layer):
 
     def _arrays(self, v: Views, *names: str) -> list[Any]:
         """Arrays as the kernels see them: all with three dimensions."""
-        geometry = self.geometry(v.x.shape[1:])
+        geometry = self.geometry(v.in_shape)
         inside, outside = geometry.large, geometry.small
         if self._out(geometry) is geometry.large:
             inside, outside = outside, inside
@@ -197,9 +205,9 @@ class _Convolution(Layer):
                 array = v.parameters["w"] if name == "w" else v.gradients["w"]
                 found.append(array.reshape(geometry.weights))
             elif name in shapes:
-                found.append(getattr(v, name).reshape(len(v.x), *shapes[name]))
+                found.append(getattr(v, name).reshape(len(v.x), *shapes[name], *v.lanes))
             else:
-                found.append(v.saved[name].reshape(len(v.x), *outside))
+                found.append(v.saved[name].reshape(len(v.x), *outside, *v.lanes))
         return found
 
     def _run(self, v: Views, y: Any, kind: int):
@@ -258,6 +266,24 @@ class _Forward(_Convolution):
             for (first, behind), (size, kernel, stride, padding, dilation) in zip(cells, self._axes(shape), strict=True)
         )
 
+    def takes_samples_last(self, shape: Shape) -> bool:
+        geometry = self.geometry(shape)
+        w = _Sized(geometry.weights)
+        small = self.axes == 2 and self.activation != "gelu" and fits(w, geometry.spec)
+        return small and not suits(MANY, w, geometry.spec)
+
+    def products(self, shape: Shape) -> int:
+        geometry = self.geometry(shape)
+        return 2 * prod(geometry.small) * prod(geometry.weights[1:])
+
+    def workspace_samples_last(self, shape: Shape, blocks: int, lanes: int) -> dict[str, Shape]:
+        geometry = self.geometry(shape)
+        w = _Sized(geometry.weights)
+        small, large = _Sized((blocks, *geometry.small)), _Sized((blocks, *geometry.large))
+        found = rooms_samples_last(blocks, small, large, w, geometry.spec, lanes)
+        found |= weights_rooms_samples_last(blocks, small, large, w, geometry.spec, lanes)
+        return {name: (size,) for name, size in found.items()}
+
     def _run(self, v: Views, y: Any, kind: int):
         x, w = self._arrays(v, "x", "w")
         return self._convolve(v, y, x, w, v.parameters["b"], kind)
@@ -265,11 +291,15 @@ class _Forward(_Convolution):
     def backward(self, v: Views):
         dz, calls = self._errors(v)
         yield from calls
-        spec = self.geometry(v.x.shape[1:]).spec
+        spec = self.geometry(v.in_shape).spec
         if v.dx is not None:
             dx, w = self._arrays(v, "dx", "w")
             yield self._convolve_transposed(v, dx, dz, w, v.parameters["b"][:0], LINEAR)
         dw, x = self._arrays(v, "dw", "x")
+        if v.samples_last:
+            room = v.saved["stage_weights"], v.saved["partial"]
+            yield convolve_weights_samples_last, (dw, v.gradients["b"], x, dz, *room, spec, v.blend)
+            return
         stage, partial = v.saved["stage"], v.saved["partial"]
         yield convolve_weights, (dw, v.gradients["b"], x, dz, stage, partial, spec, v.blend)
 
@@ -362,7 +392,7 @@ class _Transposed(_Convolution):
     def backward(self, v: Views):
         dz, calls = self._errors(v)
         yield from calls
-        spec, stage = self.geometry(v.x.shape[1:]).spec, v.saved["stage"]
+        spec, stage = self.geometry(v.in_shape).spec, v.saved["stage"]
         if v.dx is not None:
             dx, w = self._arrays(v, "dx", "w")
             yield self._convolve(v, dx, dz, w, v.parameters["b"][:0], LINEAR)

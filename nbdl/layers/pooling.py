@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from nbdl.errors import NbdlError
 from nbdl.kernels.pooling import AVERAGE, AVERAGE_PADDED, MAX, MAX_RECTIFIED, pool_backward, pool_forward
+from nbdl.kernels.pooling_samples_last import SQUARES, pool_backward_samples_last, pool_samples_last
 from nbdl.layers.base import Cells, Layer, Shape, Views
 from nbdl.layers.convolution import channels_first, per_axis
 
@@ -71,17 +72,28 @@ class _Pool(Layer):
         )
 
     def _arrays(self, v: Views, *names: str):
-        channels, *cells = channels_first("", v.x.shape[1:], self.axes)
-        out = self.out_shape(v.x.shape[1:])[1:]
+        channels, *cells = channels_first("", v.in_shape, self.axes)
+        out = self.out_shape(v.in_shape)[1:]
         first = (len(v.x), channels, *(1,) * (3 - self.axes))
         shapes = {"x": cells, "dx": cells, "y": out, "dy": out}
-        return tuple(getattr(v, name).reshape(*first, *shapes[name]) for name in names)
+        return tuple(getattr(v, name).reshape(*first, *shapes[name], *v.lanes) for name in names)
+
+    def takes_samples_last(self, shape: Shape) -> bool:
+        """Only the most common windows: squares of two by two cells, whole ones."""
+        if self.axes != 2 or self._kind != MAX or self._spec(shape) != SQUARES:
+            return False
+        return self.out_shape(shape)[1:] == tuple(cells // 2 for cells in channels_first("", shape, 2)[1:])
 
     def forward(self, v: Views):
+        if v.samples_last:
+            yield pool_samples_last, self._arrays(v, "y", "x")
+            return
         yield pool_forward, (*self._arrays(v, "y", "x"), self._spec(v.x.shape[1:]), self._kind)
 
     def backward(self, v: Views):
-        if v.dx is not None:
+        if v.dx is not None and v.samples_last:
+            yield pool_backward_samples_last, (*self._arrays(v, "dx", "dy", "x", "y"), int(v.from_relu))
+        elif v.dx is not None:
             kind = MAX_RECTIFIED if v.from_relu else self._kind
             yield pool_backward, (*self._arrays(v, "dx", "dy", "x", "y"), self._spec(v.x.shape[1:]), kind)
 

@@ -73,6 +73,11 @@ def _draw(out, experiment, training, rows, fused):
             " winograd is a convolution with filters of 3 × 3 by Winograd's F(2×2, 3×3): 16 products where the windows take"
             " 36, and sums that differ in their last digits. Its FLOPs are those it does."
         )
+    if any(call.kernel.name == "to_samples_last" for call in training.calls):
+        out.print(
+            " Between to_samples_last and from_samples_last the same cell of many samples fills a vector, and short lines of"
+            " small maps waste none of it."
+        )
     out.print(f" {figures.count(training.flops)} FLOPs a step. Shapes: outputs first, then inputs.")
 
 
