@@ -15,8 +15,9 @@ from numba.extending import register_jitable
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, RELU, _forward_reference, activate
 from nbdl.kernels.blocks import a_thread_each
+from nbdl.kernels.fold import fold_room, folds
 from nbdl.kernels.runs import blocks_of, correlate_runs, panel_rows, panels_size
-from nbdl.kernels.tile import SIMD, VECTORS, pack_panel_transposed, stack_integers, vector_lanes
+from nbdl.kernels.tile import REGISTER_BYTES, SIMD, VECTORS, pack_panel_transposed, stack_integers, vector_lanes
 from nbdl.kernels.windows import correlate, layout, layout_plain, layout_transposed, stage_channel
 
 TURNED = 64  # rows of the weights that a thread transposes at a time
@@ -210,9 +211,11 @@ def rooms(y, x, w, spec) -> dict[str, int]:
     """Numbers of one sample that the kernels work in: `stage` of `convolve`, `stage_back` and `spread` of its reverse."""
     staged, channel, *_ = layout(y, x, w, spec)
     back, channel_back, *_ = layout_transposed(x, y, w, spec)
+    vectors = {REGISTER_BYTES // 4, REGISTER_BYTES // 8} - {0}  # lanes of float32 and of float64
+    folding = max((fold_room(x, y, w, spec, n) for n in vectors if folds(x, y, w, spec, n)), default=1)
     return {
         "stage": x.shape[1] * channel + BEHIND if staged else 1,
-        "stage_back": y.shape[1] * channel_back + BEHIND if back else 1,
+        "stage_back": max(y.shape[1] * channel_back + BEHIND if back else 1, folding),
         "spread": x.shape[1] * x.shape[2] * x.shape[3] * x.shape[4] if spec[0] * spec[1] * spec[2] > 1 else 1,
     }
 

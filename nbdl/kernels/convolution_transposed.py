@@ -30,6 +30,7 @@ from nbdl.kernels.convolution import (
     tap_cells,
     turned_size,
 )
+from nbdl.kernels.fold import fold, folds
 from nbdl.kernels.pairs import merge_rows
 from nbdl.kernels.runs import blocks_of, correlate_runs, panel_rows, panels_size
 from nbdl.kernels.tile import (
@@ -204,6 +205,9 @@ def _tiled(y, x, w, b, stage, turned, spread, spec, activation):
         blocks_of((y.shape[2], y.shape[3], y.shape[4]))[2],
     )
     runs = not stepped and by_filters(samples, channels, cells, y.shape[4], 1, like)
+    folded = not runs and folds(y, x, w, spec, lanes)
+    if folded:
+        staged, slices, blocks = False, 1, max(1, min(channels, workers // (samples * groups)))
     if runs:
         slices, blocks = min(slices, all_blocks), 1
         panels = (channels + width - 1) // width
@@ -218,7 +222,7 @@ def _tiled(y, x, w, b, stage, turned, spread, spec, activation):
                     target + f * taps * width * y.itemsize, w[g * filters + f, c].ctypes.data, taps, taps,
                     min(width, channels - c), like,
                 )  # fmt: skip
-    turns = 0 if runs else (rows + TURNED - 1) // TURNED
+    turns = 0 if runs or folded else (rows + TURNED - 1) // TURNED
     for part in prange(groups * turns):
         first = part % turns * TURNED
         _turn(turned, w, part // turns, first, min(rows, first + TURNED), filters, spec, like)
@@ -242,6 +246,14 @@ def _tiled(y, x, w, b, stage, turned, spread, spec, activation):
                 for f in range(filters):
                     stage_channel(room[f * channel : (f + 1) * channel], x[n, g * filters + f], fronts, place, 1)
             source = room.ctypes.data if staged else x[n, g * filters].ctypes.data
+            if folded:
+                fold(
+                    maps[n, g * channels].ctypes.data, cells, source, x.shape[3] * x.shape[4], w[g * filters].ctypes.data,
+                    filters, bordered[(ng if ahead else task) * (stage.shape[1] // groups) :].ctypes.data,
+                    channels * block // blocks, channels * (block + 1) // blocks, channels, (w.shape[3], w.shape[4]),
+                    (y.shape[3], y.shape[4], x.shape[3], x.shape[4]), (spec[4], spec[5]), like,
+                )  # fmt: skip
+                continue
             if runs:
                 weights = turned.ctypes.data + g * panels_size(filters * taps, channels, lanes) * y.itemsize
                 reach = ((w.shape[2] - 1) * spec[6], (w.shape[3] - 1) * spec[7], (w.shape[4] - 1) * spec[8])

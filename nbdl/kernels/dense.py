@@ -11,10 +11,13 @@ from numba.extending import register_jitable
 
 from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, _forward_reference, activate
+from nbdl.kernels.active import add_active, multiply_active
 from nbdl.kernels.blocks import EACH, LINE, TILE, a_block_each_tile, multiply_tile, tile_column, tile_row
 from nbdl.kernels.matmul import GRAIN, cut, multiply, multiply_transposed, piece
 
-LONG, SLIM = 512, 256  # a layer with so many inputs and at most so many units is summed in two halves
+# A layer with so many inputs and at most so many units is summed in two halves. As a rule it is the first, whose inputs are
+# the data: those that are 0 in the whole batch are left out.
+LONG, SLIM = 512, 256
 
 
 @register_jitable
@@ -51,9 +54,9 @@ def _cpu(y, x, w, b, partial, activation):
         for part in prange(2 * columns):
             j0, j1 = piece(part % columns, columns, units, GRAIN)
             if part < columns:
-                multiply(y[:, j0:j1], x[:, :half], w[:half, j0:j1], 1, 0)
+                multiply_active(y[:, j0:j1], x[:, :half], w[:half, j0:j1])
             else:
-                multiply(partial[:, j0:j1], x[:, half:], w[half:, j0:j1], 1, 0)
+                multiply_active(partial[:, j0:j1], x[:, half:], w[half:, j0:j1])
         for worker in prange(workers):
             i0, i1 = piece(worker, workers, batch, 1)
             _finish(y, partial, b, half, activation, i0, i1, 0, units)
@@ -63,8 +66,8 @@ def _cpu(y, x, w, b, partial, activation):
         i0, i1 = piece(part // columns, rows, batch, 1)
         j0, j1 = piece(part % columns, columns, units, GRAIN)
         if half > 0:
-            multiply(y[i0:i1, j0:j1], x[i0:i1, :half], w[:half, j0:j1], 1, 0)
-            multiply(partial[i0:i1, j0:j1], x[i0:i1, half:], w[half:, j0:j1], 1, 0)
+            multiply_active(y[i0:i1, j0:j1], x[i0:i1, :half], w[:half, j0:j1])
+            multiply_active(partial[i0:i1, j0:j1], x[i0:i1, half:], w[half:, j0:j1])
         else:
             multiply(y[i0:i1, j0:j1], x[i0:i1], w[:, j0:j1], 1, 0)
         _finish(y, partial, b, half, activation, i0, i1, j0, j1)
@@ -144,7 +147,10 @@ def _weights_cpu(dw, db, x, dz, blend):
     for part in prange(rows * columns):
         i0, i1 = piece(part // columns, rows, inputs, 16)
         j0, j1 = piece(part % columns, columns, units, GRAIN)
-        multiply(dw[i0:i1, j0:j1], x.T[i0:i1], dz[:, j0:j1], scale, keep)
+        if half_of(inputs, units) > 0:
+            add_active(dw[i0:i1, j0:j1], x[:, i0:i1], dz[:, j0:j1], scale, keep)
+        else:
+            multiply(dw[i0:i1, j0:j1], x.T[i0:i1], dz[:, j0:j1], scale, keep)
         if i0 == 0:
             bias, total = db[j0:j1], dz[0, j0:j1]
             if batch > 1:
@@ -194,9 +200,14 @@ def _arrays(random, dtype):
         (17, 300, 33),
         (70, 64, 130),
         (9, 784, 20),
+        (33, 600, 48),
     ]:
         shapes = (batch, inputs), (inputs, units), (units,), (batch, units)
-        yield [random.standard_normal(shape).astype(dtype) for shape in shapes]
+        x, *others = (random.standard_normal(shape).astype(dtype) for shape in shapes)
+        for _ in range(inputs // 20):  # inputs that are 0 in all samples, some beside each other
+            first = random.integers(inputs)
+            x[:, first : first + random.integers(1, 12)] = 0
+        yield [x, *others]
 
 
 def _cases(random, dtype):
@@ -224,6 +235,7 @@ dense_forward = Kernel(
     grid=a_block_each_tile,
     flops=lambda y, x, w, b, partial, activation: y.size * (2 * x.shape[1] + 1 + _FLOPS[activation]),
     cases=_cases,
+    blocks=("active",),
 )
 dense_backward_input = Kernel(
     "dense_backward_input",

@@ -181,6 +181,21 @@ class _Emitter:
     def fma(self, a, b, c):
         return self.builder.call(self._fma, [a, b, c])
 
+    def each_bit(self, mask, body):
+        """`body(number)` for every lane whose bit is set, from the first to the last."""
+        builder, before = self.builder, self.builder.block
+        bits = builder.zext(builder.bitcast(mask, ir.IntType(self.lanes)), self.i64)
+        inside, done = builder.append_basic_block("bit"), builder.append_basic_block("bits_done")
+        builder.cbranch(builder.icmp_unsigned("!=", bits, self.index(0)), inside, done)
+        builder.position_at_end(inside)
+        left = builder.phi(self.i64)
+        left.add_incoming(bits, before)
+        body(builder.cttz(left, ir.Constant(ir.IntType(1), 1)))
+        fewer = builder.and_(left, builder.sub(left, self.index(1)))
+        left.add_incoming(fewer, builder.block)
+        builder.cbranch(builder.icmp_unsigned("!=", fewer, self.index(0)), inside, done)
+        builder.position_at_end(done)
+
     def loop(self, start, stop, step: int, values, body):
         """`for k in range(start, stop, step): values = body(k, values)`, which may run no time at all."""
         builder, before = self.builder, self.builder.block
@@ -212,7 +227,10 @@ def _element(type_) -> types.Type:
 
 
 def _emit_outer(e: _Emitter, rows, vectors, masked, a, a_row, a_col, b, b_row, depth, c, c_row, columns, scale, keep):
-    """One loop over k with rows x vectors accumulators; `masked` guards the loads of B at a ragged right edge."""
+    """One loop over k with rows x vectors accumulators; `masked` guards the loads of B at a ragged right edge.
+
+    `depth` is how many k there are, or where runs of them are listed, (first, the one behind the last), and how many.
+    """
     builder = e.builder
     masks = [e.mask(columns, v) for v in range(vectors)]
     row_of = e.row_offsets(a_row, rows)
@@ -228,7 +246,16 @@ def _emit_outer(e: _Emitter, rows, vectors, masked, a, a_row, a_col, b, b_row, d
             total += [e.fma(element, row[v], acc[i * vectors + v]) for v in range(vectors)]
         return total
 
-    total = e.loop(e.index(0), depth, 1, [e.zero] * (rows * vectors), step)
+    if isinstance(depth, tuple):
+        runs, count = depth
+
+        def run(r, acc):
+            here = e.at(runs, builder.mul(r, e.index(2)))
+            return e.loop(builder.load(here), builder.load(e.at(here, e.index(1))), 1, acc, step)
+
+        total = e.loop(e.index(0), count, 1, [e.zero] * (rows * vectors), run)
+    else:
+        total = e.loop(e.index(0), depth, 1, [e.zero] * (rows * vectors), step)
     scales, keeps = e.splat(scale), e.splat(keep)
     reads = e.splat(builder.fcmp_unordered("!=", keep, ir.Constant(e.scalar, 0.0)), masks[0].type)
     for i in range(rows):
@@ -305,7 +332,8 @@ def rank_one_tile(typingctx, rows, vectors, a, a_row, b, c, c_row, columns, scal
     """C = scale a b + keep C for any number of rows, with one column a and one row b of up to WIDE_VECTORS vectors.
 
     Bound by memory: every row of C passes through the registers once, while b stays in them. An element 0 of a changes
-    nothing when `keep` is 1, so its row is left alone: most pixels of a digit are 0.
+    nothing when `keep` is 1, so its row is left alone: most pixels of a digit are 0. The others are found a vector at a
+    time, because a branch on each of them would often be guessed wrong.
     """
     element = _element(scale)
     signature = types.void(*([types.intp] * 8), element, element)
@@ -323,18 +351,25 @@ def rank_one_tile(typingctx, rows, vectors, a, a_row, b, c, c_row, columns, scal
                 masks = [e.mask(columns, v) if ragged else None for v in range(width)]
                 theirs = [e.load(e.at(b, e.index(v * e.lanes)), masks[v]) for v in range(width)]
 
-                def row(i, _):
-                    factor = builder.fmul(scale, builder.load(e.at(a, builder.mul(a_row, i))))
+                def row(i):
+                    factor = e.splat(builder.fmul(scale, builder.load(e.at(a, builder.mul(a_row, i)))))
                     here = e.at(c, builder.mul(c_row, i))
-                    idle = builder.and_(adds, builder.fcmp_ordered("==", factor, zero))
-                    with builder.if_then(builder.not_(idle), likely=True):
-                        for v in range(width):
-                            place = e.at(here, e.index(v * e.lanes))
-                            old = builder.select(reads, builder.fmul(keeps, e.load(place, masks[v])), e.zero)
-                            e.store(e.fma(e.splat(factor), theirs[v], old), place, masks[v])
+                    for v in range(width):
+                        place = e.at(here, e.index(v * e.lanes))
+                        old = builder.select(reads, builder.fmul(keeps, e.load(place, masks[v])), e.zero)
+                        e.store(e.fma(factor, theirs[v], old), place, masks[v])
+
+                def several(first, _):
+                    there = e.mask(builder.sub(rows, first), 0)
+                    busy = builder.fcmp_unordered("!=", e.load(e.at(a, first), there), e.zero)
+                    e.each_bit(builder.and_(there, busy), lambda bit: row(builder.add(first, bit)))
                     return []
 
-                e.loop(e.index(0), rows, 1, [], row)
+                with builder.if_else(builder.and_(adds, builder.icmp_signed("==", a_row, e.index(1)))) as (some, all_):
+                    with some:
+                        e.loop(e.index(0), rows, e.lanes, [], several)
+                    with all_:
+                        e.loop(e.index(0), rows, 1, [], lambda i, _: row(i) or [])
 
             return emit
 
