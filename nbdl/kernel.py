@@ -161,6 +161,13 @@ class Kernel:
         return dispatcher.overloads[signature].entry_point
 
 
+def machine_code(call: Call) -> tuple[Any, int]:
+    """What Numba knows of the compiled variant that a call runs, and the address of its machine code."""
+    dispatcher = call.kernel._dispatchers[call.variant]
+    compiled = dispatcher.overloads[tuple(numba.typeof(a) for a in call.arguments)]
+    return compiled, compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+
+
 @numba.extending.register_jitable
 def _one():
     return 1

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from nbdl import linking
 from nbdl.errors import NbdlError
 from nbdl.losses import loss
 from nbdl.model import Sequential
@@ -38,13 +39,12 @@ class Stepper:
             carry=True,
             announce=announce,
         )
-        self._calls = [(call.run, call.arguments) for call in (*self._program.gather, *self._program.forward)]
+        self._step = linking.Step([*self._program.gather, *self._program.forward])
 
     def step(self, inputs: Any) -> np.ndarray:
         """The outputs for the next step of every sequence. Shape: inputs (batch, ...) of one step -> (batch, outputs)."""
         self._inputs[...] = np.reshape(inputs, self._inputs.shape)
-        for run, arguments in self._calls:
-            run(*arguments)
+        self._step.run()
         return self._program.outputs.reshape(len(self._inputs), -1).copy()
 
     def reset(self, rows: Any = slice(None)) -> None:

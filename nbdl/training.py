@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from nbdl import linking
 from nbdl.arena import Arena, check_memory
 from nbdl.errors import NbdlError
 from nbdl.kernel import Call
@@ -140,7 +141,7 @@ class Training:
         self._on_device = backend == "cuda"
         if self._on_device:
             self._move_to_device()
-        self._programs: dict[int, tuple[list, Any, Program, list[Call]]] = {}
+        self._programs: dict[int, tuple[linking.Step, Any, Program, list[Call]]] = {}
         self._update = self._bind_update()
         self._steps(self.batch)
         if n % self.batch:
@@ -218,7 +219,7 @@ class Training:
                 announce=self._announce,
             )
             calls = [*program.calls, *self._update]
-            self._programs[batch] = ([(c.run, c.arguments) for c in calls], program.memory["loss"], program, calls)
+            self._programs[batch] = (linking.Step(calls), program.memory["loss"], program, calls)
         return self._programs[batch]
 
     @property
@@ -286,8 +287,7 @@ class Training:
                 counter.copy_to_device(np.array([self.seed, self.updates], np.uint64))
             else:
                 position[0], counter[1] = at, self.updates
-            for run, arguments in calls:
-                run(*arguments)
+            calls.run()
             loss = float(loss_of_batch.copy_to_host()[0] if device else loss_of_batch[0])
             at += size
             ends = at >= n
