@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nbdl
-import nbdl.kernels  # noqa: F401  registers every kernel
+import nbdl.kernels
 from nbdl import layers as L
 from nbdl import linking
 from nbdl.kernel import registry

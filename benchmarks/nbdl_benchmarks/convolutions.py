@@ -10,7 +10,7 @@ from rich.table import Table
 
 from nbdl.kernels.peak import fma_peak
 from nbdl_benchmarks.harness import compare, environment, quartiles
-from nbdl_benchmarks.report import QUIET, machine
+from nbdl_benchmarks.report import disturbances, machine
 
 
 class Shape(NamedTuple):
@@ -93,6 +93,7 @@ def run(
         table.add_column(kernel, justify="right")
     ratios: dict[str, list[list[float]]] = {kernel: [] for kernel in kernels}
     busy: list[float] = []
+    together: list[float] = []
     builders = ["build_nbdl", *(["build_torch", "build_torch_channels_last"] if torch else [])]
     for shape in shapes:
         cells = []
@@ -115,6 +116,7 @@ def run(
                 cell += "".join(f" {ratio:.2f}×" for ratio in ratios[kernel][-1])
             cells.append(cell)
             busy += comparison.others
+            together += comparison.together
             document["kernels"].append(
                 {"shape": shape._asdict(), "kernel": kernel, "flops": shape.flops, "peaks": peaks, **asdict(comparison)}
             )
@@ -129,6 +131,5 @@ def run(
                 console.print(
                     f"{kernel}: ahead of {what} on {ahead} of {len(least)}, at the least {min(least):.2f} times"
                 )
-    if quartiles(busy)[1] > QUIET:
-        console.print(f"[yellow]Other processes took {100 * quartiles(busy)[1]:.0f} % of these cores.[/]")
+    disturbances(console, busy, together)
     return document

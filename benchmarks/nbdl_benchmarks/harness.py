@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from nbdl.errors import NbdlError
+from nbdl.kernels.peak import fma_peak
 from nbdl_benchmarks import cores
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -126,10 +127,15 @@ class Timing:
 
 @dataclass
 class Comparison:
-    """The timings of all contenders, and the share of the cores that other processes took in each round."""
+    """The timings of all contenders, and of each round what stood in their way.
+
+    `others` is the share of the cores that other processes took; `together` what all cores multiply and add at once, as a
+    share of what each does alone: one half where two of them are the two threads of one core.
+    """
 
     timings: list[Timing]
     others: list[float] = field(default_factory=list)
+    together: list[float] = field(default_factory=list)
 
 
 def quartiles(values: Any) -> tuple[float, float, float]:
@@ -171,6 +177,7 @@ def compare(
             worker.run(number)
         for _ in range(rounds):
             between()
+            comparison.together.append(fma_peak(threads) / fma_peak(1) / threads)
             begun, busy, ours = time.perf_counter(), sum(cores.busy().values()), 0.0
             for worker, timing, number in zip(workers, comparison.timings, steps, strict=True):
                 spent, worked = worker.run(number)

@@ -11,6 +11,7 @@ from nbdl_benchmarks.harness import Comparison, quartiles
 
 NARROW = 72  # columns of a terminal below which the rarer numbers are left to --json
 QUIET = 0.05  # share of the cores that others may take
+APART = 0.75  # of what each core does alone; with less they are not cores of their own
 
 
 def machine(console: Console, environment: dict[str, Any]) -> None:
@@ -39,9 +40,20 @@ def draw(
         row.append("" if timing is timings[0] else _cell(timing.times(timings[0])))
         table.add_row(*row)
     console.print(table)
-    others = quartiles(comparison.others)[1]
-    if others > QUIET:
-        console.print(f"[yellow]Other processes took {100 * others:.0f} % of these cores: not a quiet measurement.[/]")
+    disturbances(console, comparison.others, comparison.together)
+
+
+def disturbances(console: Console, others: Sequence[float], together: Sequence[float]) -> None:
+    """Say what stood in the way of a measurement, round by round, if anything did."""
+    taken = quartiles(others)[1]
+    if taken > QUIET:
+        console.print(f"[yellow]Other processes took {100 * taken:.0f} % of these cores: not a quiet measurement.[/]")
+    shared = [share for share in together if share < APART]
+    if shared:
+        console.print(
+            f"[yellow]In {len(shared)} of {len(together)} rounds the cores did {100 * quartiles(shared)[1]:.0f} % of what "
+            "each does alone: a virtual machine had put them on one core.[/]"
+        )
 
 
 def _cell(values: Sequence[float]) -> str:

@@ -40,7 +40,7 @@ def test_every_round_times_every_contender():
     assert [timing.name for timing in found.timings] == ["first", "second"]
     assert [len(timing.seconds) for timing in found.timings] == [4, 4]
     assert all(seconds > 0 for timing in found.timings for seconds in timing.seconds)
-    assert len(found.others) == 4
+    assert len(found.others) == len(found.together) == 4
 
 
 def test_ratios_are_taken_within_a_round():
