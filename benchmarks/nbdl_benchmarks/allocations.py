@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from nbdl import linking
 from nbdl_benchmarks.peers.nbdl_training import build
 
 STEPS = 1000
@@ -26,7 +27,7 @@ def run(console: Console) -> dict[str, Any]:
 
 def trace(steps) -> dict[str, int]:
     """What `steps(count)` allocates once it is warm. An array that lives only for a step shows in the highest mark."""
-    steps(100)
+    steps(linking.AFTER + 100)
     tracemalloc.start()
     steps(10)
     before = tracemalloc.take_snapshot()
