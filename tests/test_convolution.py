@@ -160,6 +160,14 @@ def test_what_does_not_fit_is_named(settings, shape, words):
     assert all(word in str(error.value) for word in words), str(error.value)
 
 
+def test_few_samples_of_small_maps_are_folded():
+    from nbdl.kernels.convolution import examples
+    from nbdl.kernels.fold import folds
+
+    folded = [folds(x, y, w, spec, 16) for x, w, y, spec in examples(np.random.default_rng(0), np.float32)]
+    assert sum(folded) >= 3 and folded[-1] and not all(folded)  # so that the kernel is tested both ways
+
+
 def test_a_padding_that_leaves_nothing_of_a_transposed_convolution():
     with pytest.raises(NbdlError, match="leaves nothing"):
         Sequential([L.Conv2DTranspose(2, 3, padding=3)], (1, 3, 3))

@@ -159,6 +159,7 @@ def compare(
     a result is further than `tolerance`, as a share, from the first contender's: to compare different computations is
     worthless.
     """
+    fma_peak(1)  # compiled before there is anything to time, or to interrupt
     with ExitStack() as running:
         running.enter_context(cores.claimed(threads))
         workers = []

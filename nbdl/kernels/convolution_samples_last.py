@@ -11,10 +11,10 @@ groups of 1; L and the order as in kernels/samples_last.py.
 """
 
 import numpy as np
-from numba import prange
+from numba import config, prange
 from numba.extending import register_jitable
 
-from nbdl.kernel import Kernel, cuda
+from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.activation import _FLOPS, KINDS, LINEAR, RELU, activate
 from nbdl.kernels.blocks import a_thread_each
 from nbdl.kernels.convolution import convolve, window_sum
@@ -35,14 +35,13 @@ from nbdl.kernels.tile import (
 )
 
 MOST_VECTORS = 4  # cells of a line that one tile makes
-TASKS = 8  # pieces of work that all samples together are cut into at least, where there are lines enough
 LEAST_LINES = 4  # of a piece: it copies the lines around it as well
 
 
 @register_jitable
-def pieces_of(blocks, lines):
-    """Pieces that the lines of a block's maps are cut into."""
-    return max(1, min(lines // LEAST_LINES, (TASKS + blocks - 1) // blocks))
+def pieces_of(blocks, lines, workers):
+    """Pieces that the lines of a block's maps are cut into, so that every thread has some."""
+    return max(1, min(lines // LEAST_LINES, (2 * workers + blocks - 1) // blocks))
 
 
 @register_jitable
@@ -69,10 +68,10 @@ def rooms(blocks: int, y, x, w, spec, lanes: int) -> dict[str, int]:
         (y, x, (kernel[0] - 1 - spec[4], kernel[1] - 1 - spec[5])),
     ):
         lines = target.shape[3]
-        pieces = pieces_of(blocks, lines)
-        plane, _ = _staged(*source.shape[3:5], -(-lines // pieces), kernel[0], paddings)
-        if paddings[1] > 0:
-            most = max(most, blocks * pieces * source.shape[1] * plane * lanes)
+        for pieces in range(1, pieces_of(blocks, lines, config.NUMBA_NUM_THREADS) + 1):
+            plane, _ = _staged(*source.shape[3:5], -(-lines // pieces), kernel[0], paddings)
+            if paddings[1] > 0:
+                most = max(most, blocks * pieces * source.shape[1] * plane * lanes)
     return {"stage": max(1, most), "weights": w.shape[0] * w.shape[1] * kernel[0] * kernel[1]}
 
 
@@ -134,7 +133,7 @@ def _tiled(y, x, w, b, stage, weights, spec, turned, activation):
     maps, lines, across, kernel_y, kernel_x = y.shape[1], y.shape[3], y.shape[4], w.shape[3], w.shape[4]
     padding_y, padding_x = (kernel_y - 1 - spec[4], kernel_x - 1 - spec[5]) if turned else (spec[4], spec[5])
     _order(weights, w, turned)
-    pieces, edge = pieces_of(blocks, lines), _edge(padding_x)
+    pieces, edge = pieces_of(blocks, lines, threads()), _edge(padding_x)
     staged_plane, row = _staged(height, width, (lines + pieces - 1) // pieces, kernel_y, (padding_y, padding_x))
     room = channels * staged_plane * lanes
     for task in prange(blocks * pieces):

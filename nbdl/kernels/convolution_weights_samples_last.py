@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import prange, types
 from numba.extending import intrinsic, register_jitable
 
-from nbdl.kernel import Kernel, cuda
+from nbdl.kernel import Kernel, cuda, threads
 from nbdl.kernels.blocks import a_thread_each
 from nbdl.kernels.convolution_samples_last import examples
 from nbdl.kernels.convolution_weights import convolve_weights
@@ -127,14 +127,14 @@ def _emit_sums(
 
 
 def _sums_block(
-    sums, dz, map_cells, dz_line, x, plane, x_line, lines, across, filters, channels, kernel_y, kernel_x, like
+    sums, dz, map_cells, dz_line, x, plane, x_line, lines, across, f0, f1, filters, channels, kernel_y, kernel_x, like
 ):  # fmt: skip
-    """All sums of one piece: weights (filters, channels x taps), and behind them the biases."""
+    """The sums of filters f0 to f1 in one piece: weights (filters, channels x taps), and behind them the biases."""
     lanes, size, places = vector_lanes(like), element_bytes(like), stack_integers()
-    rows, tiles = channels * kernel_y * kernel_x, (filters + ROWS - 1) // ROWS
-    f = 0
+    rows, tiles = channels * kernel_y * kernel_x, (f1 - f0 + ROWS - 1) // ROWS
+    f = f0
     for t in range(tiles):
-        height = (filters - f + tiles - t - 1) // (tiles - t)
+        height = (f1 - f + tiles - t - 1) // (tiles - t)
         errors = dz + f * map_cells * lanes * size
         c = i = j = 0
         k = 0
@@ -159,7 +159,7 @@ def _sums_block(
         f += height
 
 
-sum_cells = share("sums", _sums_block, 13, 1, everywhere=False)
+sum_cells = share("sums", _sums_block, 15, 1, everywhere=False)
 
 
 def _tiled(dw, db, x, dz, stage, partial, spec, blend):
@@ -170,8 +170,12 @@ def _tiled(dw, db, x, dz, stage, partial, spec, blend):
     numbers = filters * (rows + 1)
     staged_plane, row = _staged((lines + pieces - 1) // pieces, across, kernel_y, kernel_x)
     room = channels * staged_plane * lanes
-    for task in prange(blocks * pieces):
+    # Few pieces: each thread sums some of the filters. What is staged is staged once, so only of an input without border.
+    shares = 1 if bordered else max(1, min((filters + ROWS - 1) // ROWS, threads() // (blocks * pieces)))
+    for part in prange(blocks * pieces * shares):
+        task, share = part // shares, part % shares
         block, piece = task // pieces, task % pieces
+        f0, f1 = filters * share // shares, filters * (share + 1) // shares
         line0, line1 = lines * piece // pieces, lines * (piece + 1) // pieces
         source, plane, pitch = x[block].ctypes.data + line0 * width * lanes * size, height * width, width
         if bordered:
@@ -187,7 +191,7 @@ def _tiled(dw, db, x, dz, stage, partial, spec, blend):
                 )  # fmt: skip
         sum_cells(
             partial[task * numbers :].ctypes.data, dz[block, 0, 0, line0].ctypes.data, lines * across, across, source, plane,
-            pitch, line1 - line0, across, filters, channels, kernel_y, kernel_x, like,
+            pitch, line1 - line0, across, f0, f1, filters, channels, kernel_y, kernel_x, like,
         )  # fmt: skip
     for part in range(blocks * pieces):
         source, kept = partial[part * numbers :].ctypes.data, keep if part == 0 else like

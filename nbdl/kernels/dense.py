@@ -151,7 +151,7 @@ def _weights_cpu(dw, db, x, dz, blend):
             add_active(dw[i0:i1, j0:j1], x[:, i0:i1], dz[:, j0:j1], scale, keep)
         else:
             multiply(dw[i0:i1, j0:j1], x.T[i0:i1], dz[:, j0:j1], scale, keep)
-        if i0 == 0:
+        if i0 == 0 < i1:  # not an empty piece, of which there are some when threads outnumber the cuts
             bias, total = db[j0:j1], dz[0, j0:j1]
             if batch > 1:
                 # Summed up before it meets the bias: beside a large bias, small errors one by one are rounded away.

@@ -1,6 +1,7 @@
 """Every kernel's compiled variants against its NumPy reference, on the cases it names, with outputs poisoned."""
 
 import copy
+import inspect
 import os
 import subprocess
 import sys
@@ -37,6 +38,30 @@ def test_variant_equals_reference(name, variant, dtype):
         for wanted, got in zip(expected[: kernel.outputs], given, strict=False):
             if isinstance(wanted, np.ndarray):
                 np.testing.assert_allclose(got, wanted, **TOLERANCE[dtype], err_msg=f"{name} {variant}")
+
+
+BLENDED = {
+    name: list(inspect.signature(kernel.reference).parameters).index("blend")
+    for name, kernel in sorted(registry.items())
+    if "blend" in inspect.signature(kernel.reference).parameters
+}
+
+
+@pytest.mark.parametrize("blend", [(-0.1, 1), (0.5, 0.9)], ids=["a step of descent", "a share of both"])
+@pytest.mark.parametrize("name", BLENDED)
+def test_gradients_join_what_stands_there(name, blend):
+    kernel, random = registry[name], np.random.default_rng(3)
+    for arguments in kernel.cases(np.random.default_rng(1), np.dtype(np.float64)):
+        arguments = copy.deepcopy(arguments)
+        arguments[BLENDED[name]][:] = blend
+        for output in arguments[: kernel.outputs]:
+            output[...] = random.standard_normal(output.shape)
+        expected = copy.deepcopy(arguments)
+        kernel.reference(*expected)
+        call = kernel.bind("parallel", *arguments)
+        call.run(*call.arguments)
+        for wanted, got in zip(expected[: kernel.outputs], arguments, strict=False):
+            np.testing.assert_allclose(got, wanted, **TOLERANCE[np.float64], err_msg=name)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
