@@ -22,7 +22,7 @@ FLOPS_A_CELL = 100  # that a run must have for each cell of a sample that is tur
 def arranged(places: Sequence[Place], batch: int, dtype: np.dtype, backend: str) -> list[Place]:
     """The layers of a network as a program of that batch runs them, with those two around every run that gains by it."""
     lanes = lanes_of(dtype)
-    if SIMD == "plain" or backend not in ("auto", "serial", "parallel") or 2 * batch < lanes:
+    if SIMD == "plain" or backend not in ("auto", "serial", "parallel") or 2 * batch <= lanes:
         return list(places)
     found, run = list[Place](), list[Place]()
     for place in places:
