@@ -47,7 +47,9 @@ def profile_table(training: "Training", peak: float | None, width: int) -> Table
     for name in ("time", "share", *rates):
         table.add_column(name, justify="right")
     for call, seconds in spent:
-        row = [f"{call.label}\n{call.kernel.name}"] if narrow else [call.label, call.kernel.name, call.variant]
+        name = call.kernel.name
+        broken = figures.broken(name, 18 if width >= 90 else 12)
+        row = [f"{call.label}\n{name}"] if narrow else [call.label, broken, call.variant]
         row += [figures.seconds(seconds), figures.percent(seconds / total)]
         if not narrow:
             row += [f"{call.flops / seconds / 1e9:.1f}", f"{call.bytes / seconds / 1e9:.1f}"]

@@ -10,7 +10,7 @@ from nbdl_benchmarks.harness import Contender
 
 
 def build_nbdl(shape: list[int], kernel: str) -> Contender:
-    """The kernel as `Conv2D` binds it, every array in place."""
+    """The kernel as `Conv2D` binds it where samples come first, every array in place."""
     import nbdl
     from nbdl.kernels import winograd
     from nbdl.kernels.convolution import convolve, rooms, turned_size

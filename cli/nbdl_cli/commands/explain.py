@@ -116,7 +116,7 @@ def _table(title, rows, width):
         table.add_row(
             row["phase"] if row["phase"] != before else "",
             row["layer"],
-            row["kernel"],
+            figures.broken(row["kernel"], 18 if width >= 90 else 12),
             row["variant"],
             _shapes(row),
             figures.count(row["flops"]),

@@ -1,5 +1,6 @@
 """Numbers as people read them."""
 
+import re
 from math import isfinite
 
 
@@ -48,3 +49,13 @@ def percent(share: float) -> str:
 def flops_rate(value: float) -> str:
     """Floating-point operations a second: 3.4e9 becomes 3.40 GFLOP/s."""
     return _scaled(value, 1000, tuple(f"{prefix}FLOP/s" for prefix in ("", "k", "M", "G", "T", "P")))
+
+
+def broken(name: str, width: int) -> str:
+    """A kernel's name in lines, broken behind underscores where it is wider than that."""
+    lines = [""]
+    for part in re.split("(?<=_)", name):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)

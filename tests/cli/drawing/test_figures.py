@@ -43,3 +43,9 @@ NAN, INF = float("nan"), float("inf")
 )
 def test_figures(function, value, text):
     assert function(value) == text
+
+
+def test_names_are_broken_behind_underscores():
+    assert figures.broken("convolve_weights_samples_last", 13) == "convolve_\nweights_\nsamples_last"
+    assert figures.broken("convolve_weights_samples_last", 18) == "convolve_weights_\nsamples_last"
+    assert figures.broken("gather", 3) == "gather"
