@@ -197,7 +197,7 @@ data = nbdl.Data(random.integers(0, 256, (2000, 64)).astype(np.uint8), random.in
 model = nbdl.Sequential([nbdl.Dense(64, "relu"), nbdl.Dense(10)], (64,))
 training = nbdl.Training(model, data, nbdl.loss("softmax_cross_entropy"), nbdl.SGD(0.01), batch=1, budget=nbdl.Budget(epochs=9))
 steps = training.steps()
-for _ in range(100): next(steps)
+for _ in range(nbdl.linking.AFTER + 100): next(steps)  # it is linked by then
 tracemalloc.start()
 for _ in range(10): next(steps)
 before = tracemalloc.take_snapshot()

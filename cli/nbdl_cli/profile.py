@@ -37,8 +37,8 @@ def profile_table(training: "Training", peak: float | None, width: int) -> Table
     """Where the time of one step goes, call by call, beside what the machine could do."""
     spent = measure(training)
     total = sum(seconds for _, seconds in spent)
-    narrow = width < 60
-    frame: dict[str, Any] = {"box": None, "padding": (0, 1, 0, 0)} if narrow else {}
+    narrow = width < 76
+    frame: dict[str, Any] = {"box": None, "padding": (0, 1, 0, 0)} if width < 100 else {}
     title = f"one step of {training.batch} examples: {figures.seconds(total)}"
     table = Table(title=title, title_justify="left", **frame)
     for name in ("call",) if narrow else ("layer", "kernel", "variant"):
