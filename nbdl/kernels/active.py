@@ -91,36 +91,28 @@ def active_runs(runs, bits, x, x_row, samples, columns, like):
 
 
 @intrinsic
-def runs_tile(typingctx, rows, vectors, a, a_row, b, b_row, runs, count, c, c_row, columns, scale, keep):
-    """C = scale A B + keep C for one tile as `outer_tile`, with the sums over `count` runs of columns of A."""
+def runs_tile(typingctx, rows, a, a_row, b, b_row, runs, count, c, c_row, columns, scale, keep):
+    """C = scale A B + keep C for one tile of VECTORS vectors, with the sums over `count` runs of columns of A."""
     element = _element(scale)
-    signature = types.void(*([types.intp] * 11), element, element)
+    signature = types.void(*([types.intp] * 10), element, element)
 
     def codegen(context, builder, signature, arguments):
-        def case(height, width, masked):
+        def case(height, masked):
             def emit(builder, arguments):
                 e = _Emitter(builder, element)
-                _, _, a, a_row, b, b_row, runs, count, c, c_row, columns, scale, keep = arguments
+                _, a, a_row, b, b_row, runs, count, c, c_row, columns, scale, keep = arguments
                 a, b, c = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (a, b, c))
                 runs = builder.inttoptr(runs, e.i64.as_pointer())
                 _emit_outer(
-                    e, height, width, masked, a, a_row, e.index(1), b, b_row, (runs, count), c, c_row, columns, scale, keep
+                    e, height, VECTORS, masked, a, a_row, e.index(1), b, b_row, (runs, count), c, c_row, columns, scale, keep
                 )  # fmt: skip
 
-            return lambda: _apart(builder, f"runs_{height}_{width}_{masked}", arguments, emit)
+            return lambda: _apart(builder, f"runs_{height}_{masked}", arguments, emit)
 
-        cases = {
-            height * 8 + width * 2 + masked: case(height, width, masked)
-            for width in range(1, VECTORS + 1)
-            for height in range(1, HEIGHT + 1)
-            for masked in (False, True)
-        }
-        rows, vectors, columns = arguments[0], arguments[1], arguments[10]
-        number = rows.type
-        lanes = ir.Constant(number, _Emitter(builder, element).lanes)
-        ragged = builder.zext(builder.icmp_signed("<", columns, builder.mul(vectors, lanes)), number)
-        choice = builder.add(builder.mul(rows, ir.Constant(number, 8)), builder.mul(vectors, ir.Constant(number, 2)))
-        _switch(builder, builder.add(choice, ragged), cases)
+        e, (rows, *_, columns, _, _) = _Emitter(builder, element), arguments
+        cases = {2 * h + masked: case(h, masked) for h in range(1, HEIGHT + 1) for masked in (False, True)}
+        ragged = builder.zext(builder.icmp_signed("<", columns, e.index(VECTORS * e.lanes)), rows.type)
+        _switch(builder, builder.add(builder.mul(rows, e.index(2)), ragged), cases)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -128,8 +120,8 @@ def runs_tile(typingctx, rows, vectors, a, a_row, b, b_row, runs, count, c, c_ro
 
 def _active_block(c, c_row, a, a_row, b, b_row, m, n, k, scale, keep):
     """C = scale A B + keep C, cut along k as the whole product is."""
-    size, lanes = element_bytes(scale), vector_lanes(scale)
-    runs, bits, width = stack_integers(), stack_integers(), VECTORS * lanes
+    size, width = element_bytes(scale), VECTORS * vector_lanes(scale)
+    runs, bits = stack_integers(), stack_integers()
     panels, tiles = (k + DEPTH - 1) // DEPTH, (m + HEIGHT - 1) // HEIGHT
     for p in range(panels):
         k0, held = k * p // panels, keep if p == 0 else keep * 0 + 1
@@ -140,7 +132,7 @@ def _active_block(c, c_row, a, a_row, b, b_row, m, n, k, scale, keep):
             for t in range(tiles):
                 height = (m - i + tiles - t - 1) // (tiles - t)
                 runs_tile(
-                    height, (columns + lanes - 1) // lanes, ours + i * a_row * size, a_row, b + (k0 * b_row + j) * size,
+                    height, ours + i * a_row * size, a_row, b + (k0 * b_row + j) * size,
                     b_row, runs, count, c + (i * c_row + j) * size, c_row, columns, scale, held,
                 )  # fmt: skip
                 i += height
