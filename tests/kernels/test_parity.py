@@ -81,6 +81,34 @@ def test_same_bits_for_every_variant_and_number_of_threads(name, dtype):
         assert len(found) == 1, name
 
 
+@pytest.mark.parametrize("batch", [8, 33])
+def test_inputs_that_are_0_in_a_whole_batch_change_no_bit(batch):
+    """They are left out of products: what they leave must be what the whole product has."""
+    random, inputs, units = np.random.default_rng(5), 700, 40
+    idle = random.permutation(inputs) < 300
+    busy = random.standard_normal((batch, inputs)).astype(np.float32)
+    quiet = np.where(idle, 0, busy).astype(np.float32)
+    loud = quiet.copy()
+    loud[-1] = busy[-1]  # one sample in which no input is 0
+    w, b, dz = (random.standard_normal(shape).astype(np.float32) for shape in ((inputs, units), units, (batch, units)))
+
+    def forward(x):
+        y, partial = np.empty((batch, units), np.float32), np.empty((batch, units), np.float32)
+        call = registry["dense_forward"].bind("serial", y, x, w, b, partial, 0)
+        call.run(*call.arguments)
+        return y
+
+    def weights(x):
+        dw, db = w.copy(), b.copy()
+        call = registry["dense_backward_weights"].bind("serial", dw, db, x, dz, np.array([-0.1, 1], np.float32))
+        call.run(*call.arguments)
+        return dw
+
+    assert forward(quiet)[:-1].tobytes() == forward(loud)[:-1].tobytes()
+    assert weights(quiet)[~idle].tobytes() == weights(busy)[~idle].tobytes()
+    assert weights(quiet)[idle].tobytes() == w[idle].tobytes()
+
+
 WORKERS = """
 import os, numba, numpy as np
 from nbdl.kernels.activation import TANH, activation_forward
