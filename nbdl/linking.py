@@ -66,7 +66,7 @@ def _emit(context, builder: ir.IRBuilder, call: Call) -> None:
     values = [number for kind, value in zip(kinds, call.arguments, strict=True) for number in _numbers(kind, value)]
     rooms = [
         builder.alloca(argument.pointee) for argument in kind.args[:2]
-    ]  # for a result and an error; there are none
+    ]  # a result's and an error's: there are none
     theirs = [_constant(k, value) for k, value in zip(kind.args[2:], values, strict=True)]
     builder.call(function, [*rooms, *theirs])
 

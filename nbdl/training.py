@@ -141,7 +141,7 @@ class Training:
         self._on_device = backend == "cuda"
         if self._on_device:
             self._move_to_device()
-        self._programs: dict[int, tuple[linking.Step, Any, Program, list[Call]]] = {}
+        self._programs: dict[int, tuple[linking.Step, Any, Program]] = {}
         self._update = self._bind_update()
         self._steps(self.batch)
         if n % self.batch:
@@ -218,8 +218,8 @@ class Training:
                 carry=self.states is not None,
                 announce=self._announce,
             )
-            calls = [*program.calls, *self._update]
-            self._programs[batch] = (linking.Step(calls), program.memory["loss"], program, calls)
+            step = linking.Step([*program.calls, *self._update])
+            self._programs[batch] = step, program.memory["loss"], program
         return self._programs[batch]
 
     @property
@@ -230,7 +230,7 @@ class Training:
     @property
     def calls(self) -> list[Call]:
         """Every kernel call of one step."""
-        return self._steps(self.batch)[3]
+        return self._steps(self.batch)[0].calls
 
     def rewind(self) -> None:
         """Point the calls at the first batch of the order, so that they can be run by themselves, to time them."""
@@ -278,7 +278,7 @@ class Training:
             if at == 0:
                 self._begin_epoch()
             size = batch if at + batch <= n else n - at
-            calls, loss_of_batch, _, _ = programs[size]
+            calls, loss_of_batch, _ = programs[size]
             if not steady:
                 rate = optimizer.learning_rate * factor(self.updates)
                 self._set_numbers(rate)

@@ -8,7 +8,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from nbdl.kernels.peak import fma_peak
 from nbdl_benchmarks.harness import compare, environment, quartiles
 from nbdl_benchmarks.report import disturbances, machine
 
@@ -98,7 +97,6 @@ def run(
     for shape in shapes:
         cells = []
         for kernel in kernels:
-            peaks: list[float] = []
             comparison = compare(
                 [(f"nbdl_benchmarks.peers.convolutions:{builder}", (list(shape), kernel)) for builder in builders],
                 threads=threads,
@@ -106,10 +104,9 @@ def run(
                 seconds=SECONDS,
                 warm_up=WARM_UP,
                 tolerance=TOLERANCE,
-                between=lambda: peaks.append(fma_peak(threads)),  # noqa: B023  called before the loop goes on
             )
             ours, *others = comparison.timings
-            share = quartiles(shape.flops / np.array(ours.seconds) / np.array(peaks))[1]
+            share = quartiles(shape.flops / np.array(ours.seconds) / np.array(comparison.peaks))[1]
             cell = f"[b]{1e6 * ours.quartiles[1]:.0f}[/] {100 * share:.0f} %"
             if others:
                 ratios[kernel].append([other.times(ours)[1] for other in others])
@@ -118,7 +115,7 @@ def run(
             busy += comparison.others
             together += comparison.together
             document["kernels"].append(
-                {"shape": shape._asdict(), "kernel": kernel, "flops": shape.flops, "peaks": peaks, **asdict(comparison)}
+                {"shape": shape._asdict(), "kernel": kernel, "flops": shape.flops, **asdict(comparison)}
             )
         console.print(f"{shape}: " + " | ".join(f"{k} {c}" for k, c in zip(kernels, cells, strict=True)))
         table.add_row(str(shape), *cells)

@@ -127,15 +127,16 @@ class Timing:
 
 @dataclass
 class Comparison:
-    """The timings of all contenders, and of each round what stood in their way.
+    """The timings of all contenders, and of each round what the cores could do, as their clock drifts too.
 
-    `others` is the share of the cores that other processes took; `together` what all cores multiply and add at once, as a
-    share of what each does alone: one half where two of them are the two threads of one core.
+    `others` is the share of the cores that other processes took; `peaks` the operations a second of all threads at once, and
+    `together` the same as a share of what each does alone: one half where two are the two threads of one core.
     """
 
     timings: list[Timing]
     others: list[float] = field(default_factory=list)
     together: list[float] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
 
 
 def quartiles(values: Any) -> tuple[float, float, float]:
@@ -151,11 +152,10 @@ def compare(
     seconds: float,
     warm_up: int,
     tolerance: float,
-    between: Callable[[], Any] = lambda: None,
 ) -> Comparison:
     """Start all contenders, hold their results against the first one's, and time them in turn.
 
-    Each turn takes about `seconds`; `between` is called before every round. Raises NbdlError when after `warm_up` steps
+    Each turn takes about `seconds`; before every round the peak is measured. Raises NbdlError when after `warm_up` steps
     a result is further than `tolerance`, as a share, from the first contender's: to compare different computations is
     worthless.
     """
@@ -177,8 +177,8 @@ def compare(
         for worker, number in zip(workers, steps, strict=True):
             worker.run(number)
         for _ in range(rounds):
-            between()
-            comparison.together.append(fma_peak(threads) / fma_peak(1) / threads)
+            comparison.peaks.append(fma_peak(threads))
+            comparison.together.append(comparison.peaks[-1] / fma_peak(1) / threads)
             begun, busy, ours = time.perf_counter(), sum(cores.busy().values()), 0.0
             for worker, timing, number in zip(workers, comparison.timings, steps, strict=True):
                 spent, worked = worker.run(number)

@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.console import Console
 
-from nbdl.kernels.peak import fma_peak
 from nbdl_benchmarks.harness import compare, environment
 from nbdl_benchmarks.report import draw, machine
 
@@ -36,7 +35,6 @@ def run(
     machine(console, document["environment"])
     builders = ["build_nbdl", "build_nbdl_transposed", "build_numpy", *(["build_torch"] if torch else [])]
     for m, k, n in shapes:
-        peaks: list[float] = []  # of every round: the clock of the cores drifts too
         comparison = compare(
             [(f"nbdl_benchmarks.peers.products:{builder}", (m, k, n)) for builder in builders],
             threads=threads,
@@ -44,10 +42,9 @@ def run(
             seconds=SECONDS,
             warm_up=WARM_UP,
             tolerance=TOLERANCE,
-            between=lambda: peaks.append(fma_peak(threads)),  # noqa: B023  called before the loop goes on
         )
         flops = 2 * m * k * n
         title = f"{m} × {k} × {n}, {flops / comparison.timings[0].quartiles[1] / 1e9:.0f} GFLOP/s"
-        draw(console, title, comparison, flops, peaks)
-        document["products"].append({"shape": [m, k, n], "flops": flops, "peaks": peaks, **asdict(comparison)})
+        draw(console, title, comparison, flops, comparison.peaks)
+        document["products"].append({"shape": [m, k, n], "flops": flops, **asdict(comparison)})
     return document

@@ -52,7 +52,7 @@ def disturbances(console: Console, others: Sequence[float], together: Sequence[f
     if shared:
         console.print(
             f"[yellow]In {len(shared)} of {len(together)} rounds the cores did {100 * quartiles(shared)[1]:.0f} % of what "
-            "each does alone: a virtual machine had put them on one core.[/]"
+            "each does alone: they were two threads of one core, or their clock was lower together.[/]"
         )
 
 
