@@ -21,6 +21,16 @@ def _orders(e: _Emitter):
     return split, merged
 
 
+def split(e: _Emitter, near, far):
+    """The evens and the odds of the numbers of two vectors."""
+    return [e.builder.shuffle_vector(near, far, order) for order in _orders(e)[0]]
+
+
+def merge(e: _Emitter, evens, odds):
+    """Two vectors whose evens and odds those are."""
+    return [e.builder.shuffle_vector(evens, odds, order) for order in _orders(e)[1]]
+
+
 @intrinsic
 def copy_rows(typingctx, target, target_row, source, source_row, rows, columns, like):
     """target[i, j] = source[i, j]."""

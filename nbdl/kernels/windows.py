@@ -308,6 +308,8 @@ def correlate(
     bytes_, width, lanes = element_bytes(like), VECTORS * vector_lanes(like), vector_lanes(like)
     panel = stack_panel(like)
     lines, pixels = size[0] * size[1], size[0] * size[1] * size[2]
+    if pixels == 0:  # some taps meet no cell of a map that is lower than the stride
+        return 0, 0, False
     # Rows of windows that drive each other out of the cache are better copied side by side first.
     direct = reads_lines(size[2], filters, staged, like) and not (channels > FEW and crowded(place[0]))
     # A piece holds whole lines or whole panels, so that no pixel is summed in another way than alone.

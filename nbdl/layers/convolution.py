@@ -14,12 +14,13 @@ from nbdl.kernels.convolution_transposed import convolve_transposed
 from nbdl.kernels.convolution_weights import bias_backward, convolve_weights, partial_size, parts
 from nbdl.kernels.convolution_weights_samples_last import convolve_weights_samples_last
 from nbdl.kernels.convolution_weights_samples_last import rooms as weights_rooms_samples_last
-from nbdl.kernels.winograd import MANY, suits, winograd
 from nbdl.kernels.winograd import rooms as winograd_rooms
+from nbdl.kernels.winograd import suits, winograd
 from nbdl.layers.activation import check
 from nbdl.layers.base import Cells, Layer, Parameter, Shape, Views
 
 Sizes = int | tuple[int, ...]
+FEWEST = 8  # samples of a batch that may lie last
 
 
 def per_axis(layer: str, name: str, value: Any, axes: int, least: int) -> tuple[int, ...]:
@@ -160,8 +161,8 @@ class _Convolution(Layer):
         geometry = self.geometry(shape)
         w = _Sized(geometry.weights)
         found: dict[str, Shape] = {"partial": (parts(batch, w), partial_size(w))}
-        if suits(batch, w, geometry.spec):
-            small, large = _Sized((1, *geometry.small)), _Sized((1, *geometry.large))
+        small, large = _Sized((1, *geometry.small)), _Sized((1, *geometry.large))
+        if suits(batch, small, w, geometry.spec):
             return found | {name: (size,) for name, size in winograd_rooms(batch, small, large, w).items()}
         return found | {"turned": (turned_size(w, self.groups),)}
 
@@ -170,7 +171,7 @@ class _Convolution(Layer):
         spec = self.geometry(v.in_shape).spec
         if v.samples_last:
             return convolve_samples_last, (y, x, w, b, v.saved["stage"], v.saved["weights"], spec, 0, kind)
-        if suits(len(x), w, spec):
+        if suits(len(x), y, w, spec):
             return winograd, (y, x, w, b, v.saved["weights"], v.saved["room"], spec, 0, kind)
         return convolve, (y, x, w, b, v.saved["stage"], v.saved["turned"], spec, kind)
 
@@ -179,7 +180,7 @@ class _Convolution(Layer):
         spec = self.geometry(v.in_shape).spec
         if v.samples_last:
             return convolve_samples_last, (y, x, w, b, v.saved["stage"], v.saved["weights"], spec, 1, kind)
-        if suits(len(x), w, spec):
+        if suits(len(x), x, w, spec):
             return winograd, (y, x, w, b, v.saved["weights"], v.saved["room"], spec, 1, kind)
         room = v.saved["stage_back"], v.saved["turned"], v.saved["spread"]
         return convolve_transposed, (y, x, w, b, *room, spec, kind)
@@ -270,7 +271,7 @@ class _Forward(_Convolution):
         geometry = self.geometry(shape)
         w = _Sized(geometry.weights)
         small = self.axes == 2 and self.activation != "gelu" and fits(w, geometry.spec)
-        return small and not suits(MANY, w, geometry.spec)
+        return small and not suits(FEWEST, _Sized((1, *geometry.small)), w, geometry.spec)
 
     def products(self, shape: Shape) -> int:
         geometry = self.geometry(shape)

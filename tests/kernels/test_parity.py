@@ -12,6 +12,7 @@ import pytest
 
 import nbdl.kernels  # noqa: F401  registers every kernel
 from nbdl.kernel import registry
+from nbdl.kernels.winograd import rooms as winograd_rooms
 
 TOLERANCE = {np.float32: {"rtol": 2e-4, "atol": 2e-5}, np.float64: {"rtol": 1e-9, "atol": 1e-10}}
 
@@ -107,6 +108,25 @@ def test_inputs_that_are_0_in_a_whole_batch_change_no_bit(batch):
     assert forward(quiet)[:-1].tobytes() == forward(loud)[:-1].tobytes()
     assert weights(quiet)[~idle].tobytes() == weights(busy)[~idle].tobytes()
     assert weights(quiet)[idle].tobytes() == w[idle].tobytes()
+
+
+@pytest.mark.parametrize("turned", [0, 1], ids=["forward", "input gradient"])
+def test_winograd_rounds_little_over_many_channels(turned):
+    random, spec = np.random.default_rng(7), (1, 1, 1, 0, 1, 1, 1, 1, 1, 1)
+    x = np.maximum(random.standard_normal((4, 256, 1, 14, 14)), 0).astype(np.float32)
+    w = (random.standard_normal((256, 256, 1, 3, 3)) / 48).astype(np.float32)
+    found = []
+    for dtype in (np.float32, np.float64):
+        given, filters, y = x.astype(dtype), w.astype(dtype), np.empty(x.shape, dtype)
+        rooms = [np.empty(size, dtype) for size in winograd_rooms(len(x), y, given, filters).values()]
+        arguments = y, given, filters, np.empty(0, dtype), *rooms, spec, turned, 0
+        if dtype == np.float64:
+            registry["winograd"].reference(*arguments)
+        else:
+            call = registry["winograd"].bind("parallel", *arguments)
+            call.run(*call.arguments)
+        found.append(y)
+    assert np.abs(found[0] - found[1]).max() < 5e-6 * np.abs(found[1]).max()
 
 
 WORKERS = """

@@ -29,7 +29,7 @@ def build_nbdl(shape: list[int], kernel: str) -> Contender:
         blend = np.array([1, 0], np.float32)
         call = convolve_weights.bind("auto", dw, db, x, dz, room["stage"], partial, spec, blend)
         result = dw
-    elif winograd.suits(s.batch, w, spec):
+    elif winograd.suits(s.batch, y, w, spec):
         work = (np.zeros(size, np.float32) for size in winograd.rooms(s.batch, y, x, w).values())
         result, given = (y, x) if kernel == "forward" else (dx, dz)
         call = winograd.winograd.bind("auto", result, given, w, nothing, *work, spec, int(kernel == "dX"), 0)

@@ -70,8 +70,8 @@ def _draw(out, experiment, training, rows, fused):
         )
     if any(call.kernel.name == "winograd" for call in training.calls):
         out.print(
-            " winograd is a convolution with filters of 3 × 3 by Winograd's F(2×2, 3×3): 16 products where the windows take"
-            " 36, and sums that differ in their last digits. Its FLOPs are those it does."
+            " winograd is a convolution with filters of 3 × 3 by Winograd's F(4×4, 3×3): 36 products where the windows take"
+            " 144, and sums that differ in their last digits. Its FLOPs are those it does."
         )
     if any(call.kernel.name == "to_samples_last" for call in training.calls):
         out.print(
