@@ -28,6 +28,7 @@ from nbdl.kernels import (
     updates,
     upsample,
     winograd,
+    winograd_weights,
 )
 
 __all__ = [
@@ -58,4 +59,5 @@ __all__ = [
     "updates",
     "upsample",
     "winograd",
+    "winograd_weights",
 ]

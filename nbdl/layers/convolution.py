@@ -15,7 +15,11 @@ from nbdl.kernels.convolution_weights import bias_backward, convolve_weights, pa
 from nbdl.kernels.convolution_weights_samples_last import convolve_weights_samples_last
 from nbdl.kernels.convolution_weights_samples_last import rooms as weights_rooms_samples_last
 from nbdl.kernels.winograd import rooms as winograd_rooms
-from nbdl.kernels.winograd import suits, winograd
+from nbdl.kernels.winograd import winograd
+from nbdl.kernels.winograd_tiles import suits
+from nbdl.kernels.winograd_weights import partial_size as winograd_partial_size
+from nbdl.kernels.winograd_weights import parts as winograd_parts
+from nbdl.kernels.winograd_weights import room_size, suits_weights, winograd_weights
 from nbdl.layers.activation import check
 from nbdl.layers.base import Cells, Layer, Parameter, Shape, Views
 
@@ -162,9 +166,13 @@ class _Convolution(Layer):
         w = _Sized(geometry.weights)
         found: dict[str, Shape] = {"partial": (parts(batch, w), partial_size(w))}
         small, large = _Sized((1, *geometry.small)), _Sized((1, *geometry.large))
-        if suits(batch, small, w, geometry.spec):
-            return found | {name: (size,) for name, size in winograd_rooms(batch, small, large, w).items()}
-        return found | {"turned": (turned_size(w, self.groups),)}
+        if not suits(batch, small, w, geometry.spec):
+            return found | {"turned": (turned_size(w, self.groups),)}
+        sizes = winograd_rooms(batch, small, large, w)
+        if suits_weights(batch, small, w, geometry.spec):
+            sizes["room"] = max(sizes["room"], room_size(w))
+            found["partial"] = (winograd_parts(batch, small, w), winograd_partial_size(w))
+        return found | {name: (size,) for name, size in sizes.items()}
 
     def _convolve(self, v: Views, y: Any, x: Any, w: Any, b: Any, kind: int):
         """The call from the large side to the small one."""
@@ -184,6 +192,16 @@ class _Convolution(Layer):
             return winograd, (y, x, w, b, v.saved["weights"], v.saved["room"], spec, 1, kind)
         room = v.saved["stage_back"], v.saved["turned"], v.saved["spread"]
         return convolve_transposed, (y, x, w, b, *room, spec, kind)
+
+    def _weights(self, v: Views, db: Any, x: Any, dz: Any):
+        """The call for the gradients of the weights, where x is on the large side and dz on the small one."""
+        spec, (dw,) = self.geometry(v.in_shape).spec, self._arrays(v, "dw")
+        if v.samples_last:
+            room = v.saved["stage_weights"], v.saved["partial"]
+            return convolve_weights_samples_last, (dw, db, x, dz, *room, spec, v.blend)
+        if suits_weights(len(x), dz, dw, spec):
+            return winograd_weights, (dw, db, x, dz, v.saved["room"], v.saved["partial"], spec, v.blend)
+        return convolve_weights, (dw, db, x, dz, v.saved["stage"], v.saved["partial"], spec, v.blend)
 
     def _axes(self, shape: Shape) -> list[tuple[int, ...]]:
         """Cells of the input, kernel, stride, padding and dilation of every axis."""
@@ -292,17 +310,10 @@ class _Forward(_Convolution):
     def backward(self, v: Views):
         dz, calls = self._errors(v)
         yield from calls
-        spec = self.geometry(v.in_shape).spec
         if v.dx is not None:
             dx, w = self._arrays(v, "dx", "w")
             yield self._convolve_transposed(v, dx, dz, w, v.parameters["b"][:0], LINEAR)
-        dw, x = self._arrays(v, "dw", "x")
-        if v.samples_last:
-            room = v.saved["stage_weights"], v.saved["partial"]
-            yield convolve_weights_samples_last, (dw, v.gradients["b"], x, dz, *room, spec, v.blend)
-            return
-        stage, partial = v.saved["stage"], v.saved["partial"]
-        yield convolve_weights, (dw, v.gradients["b"], x, dz, stage, partial, spec, v.blend)
+        yield self._weights(v, v.gradients["b"], self._arrays(v, "x")[0], dz)
 
 
 class Conv1D(_Forward):
@@ -393,12 +404,10 @@ class _Transposed(_Convolution):
     def backward(self, v: Views):
         dz, calls = self._errors(v)
         yield from calls
-        spec, stage = self.geometry(v.in_shape).spec, v.saved["stage"]
         if v.dx is not None:
             dx, w = self._arrays(v, "dx", "w")
             yield self._convolve(v, dx, dz, w, v.parameters["b"][:0], LINEAR)
-        dw, x = self._arrays(v, "dw", "x")
-        yield convolve_weights, (dw, v.gradients["b"][:0], dz, x, stage, v.saved["partial"], spec, v.blend)
+        yield self._weights(v, v.gradients["b"][:0], dz, self._arrays(v, "x")[0])
         yield bias_backward, (v.gradients["b"], dz, v.blend)
 
 

@@ -12,10 +12,11 @@ from nbdl_benchmarks.harness import Contender
 def build_nbdl(shape: list[int], kernel: str) -> Contender:
     """The kernel as `Conv2D` binds it where samples come first, every array in place."""
     import nbdl
-    from nbdl.kernels import winograd
+    from nbdl.kernels import winograd, winograd_weights
     from nbdl.kernels.convolution import convolve, rooms, turned_size
     from nbdl.kernels.convolution_transposed import convolve_transposed
     from nbdl.kernels.convolution_weights import convolve_weights, partial_size, parts
+    from nbdl.kernels.winograd_tiles import suits
 
     s = Shape(*shape)
     x, w, dz = (array[:, :, None] for array in _arrays(s))
@@ -24,13 +25,19 @@ def build_nbdl(shape: list[int], kernel: str) -> Contender:
     nothing, db = np.zeros(0, np.float32), np.zeros(s.filters, np.float32)
     room = {name: np.zeros((s.batch, size), np.float32) for name, size in rooms(y, x, w, spec).items()}
     turned = np.zeros(turned_size(w, 1), np.float32)
-    if kernel == "dW":
+    if kernel == "dW" and winograd_weights.suits_weights(s.batch, y, w, spec):
+        partial = np.zeros((winograd_weights.parts(s.batch, y, w), winograd_weights.partial_size(w)), np.float32)
+        work = [np.zeros(winograd_weights.room_size(w), np.float32)]
+        blend = np.array([1, 0], np.float32)
+        call = winograd_weights.winograd_weights.bind("auto", dw, db, x, dz, *work, partial, spec, blend)
+        result = dw
+    elif kernel == "dW":
         partial = np.zeros((parts(s.batch, w), partial_size(w)), np.float32)
         blend = np.array([1, 0], np.float32)
         call = convolve_weights.bind("auto", dw, db, x, dz, room["stage"], partial, spec, blend)
         result = dw
-    elif winograd.suits(s.batch, y, w, spec):
-        work = (np.zeros(size, np.float32) for size in winograd.rooms(s.batch, y, x, w).values())
+    elif suits(s.batch, y, w, spec):
+        work = [np.zeros(size, np.float32) for size in winograd.rooms(s.batch, y, x, w).values()]
         result, given = (y, x) if kernel == "forward" else (dx, dz)
         call = winograd.winograd.bind("auto", result, given, w, nothing, *work, spec, int(kernel == "dX"), 0)
     elif kernel == "forward":
