@@ -22,7 +22,16 @@ from nbdl.kernels.convolution_transposed import cell_sum, convolve_transposed
 from nbdl.kernels.matmul import multiply_at
 from nbdl.kernels.pairs import copy_rows
 from nbdl.kernels.shared import share
-from nbdl.kernels.tile import SIMD, VECTORS, element_bytes, pack_panel_transposed, stack_panel, vector_lanes
+from nbdl.kernels.tile import (
+    LINE_BYTES,
+    SIMD,
+    VECTORS,
+    element_bytes,
+    pack_panel_transposed,
+    prefetch,
+    stack_panel,
+    vector_lanes,
+)
 from nbdl.kernels.winograd_tiles import (
     FEWEST_LANES,
     LEAST,
@@ -104,6 +113,12 @@ def _panel(
             cells + k * (inputs + 1) * panel * size, panel, filters, vectors * lanes, inputs, like, like * 0,
         )  # fmt: skip
     for f in range(filters):
+        if f + 1 < filters and rows * columns > count:
+            # What the next filter's results replace is fetched before: ask for it now.
+            n, tile = divmod(start, rows * columns)
+            there = y + (n * y_sample + (f + 1) * y_height * y_width + tile * TILE * TILE) * size
+            for line in range(there, there + count * TILE * TILE * size, LINE_BYTES):
+                prefetch(line)
         turn_outputs(
             results, TILE * panel, products + f * panel * size, (filters + 1) * panel, vectors,
             bias + f * size if bias else 0, rectify, like,

@@ -237,17 +237,18 @@ def _cutting(side: int):
     """A function that cuts one row of tiles, each of `side` x `side` cells and four from the next, out of some maps.
 
     planes[c, i, j, t] = x[c, row + i, column + 4 t + j], and 0 outside of the map; up to a vector more is written behind
-    the last tile. Shape: x (channels, height, width), planes (channels, side, side, plane).
+    the last tile. What lies `ahead` is asked for on the way.
+    Shape: x (channels, height, width), planes (channels, side, side, plane).
     """
 
     @intrinsic
-    def cut(typingctx, planes, plane, x, height, width, row, column, tiles, channels, like):
+    def cut(typingctx, planes, plane, x, height, width, row, column, tiles, channels, ahead, like):
         element = _element(like)
-        signature = types.void(*([types.intp] * 9), element)
+        signature = types.void(*([types.intp] * 10), element)
 
         def codegen(context, builder, signature, arguments):
             e = _Emitter(builder, element)
-            planes, plane, x, height, width, row, column, tiles, channels, _ = arguments
+            planes, plane, x, height, width, row, column, tiles, channels, ahead, _ = arguments
             planes, x = (builder.inttoptr(address, e.scalar.as_pointer()) for address in (planes, x))
             zero, reads = e.index(0), TILE + (side > TILE)  # vectors of cells that a vector of tiles lies on
 
@@ -276,6 +277,8 @@ def _cutting(side: int):
 
                     with builder.if_else(inside) as (there, border):
                         with there:
+                            for offset in offsets[:TILE]:
+                                e.prefetch(e.at(e.at(theirs, offset), ahead))
                             put(_columns(e, [e.load(e.at(theirs, o), m) for o, m in zip(offsets, masks, strict=True)]))
                         with border:
                             put([e.zero] * side)
@@ -296,13 +299,16 @@ def _cutting(side: int):
     def cut_panel(planes, plane, x, channels, height, width, rows, columns, front, side, start, count, together, like):
         """Cut `count` tiles from tile `start` on, of all samples' tiles one after the other, out of some channels of x."""
         size, done = element_bytes(like), 0
+        tiles = rows * columns
+        # About how far behind the same channels' next tiles lie, which are wanted soon.
+        ahead = count * TILE * TILE if tiles > count else count // tiles * channels * height * width
         while done < count:
-            n, tile = divmod(start + done, rows * columns)
+            n, tile = divmod(start + done, tiles)
             q, t = divmod(tile, columns)
             some = min(columns - t, count - done)
             cut(
                 planes + done * size, plane, x + n * channels * height * width * size, height, width, TILE * q - front,
-                TILE * t - side, some, together, like,
+                TILE * t - side, some, together, ahead, like,
             )  # fmt: skip
             done += some
 
