@@ -225,11 +225,13 @@ def _tiled(dw, db, x, dz, room, partial, spec, blend):
     for f in prange(outputs):
         taps = stack_panel(like)
         for c in range(0, inputs, DEPTH):
-            depth, target = min(DEPTH, inputs - c), dw[f, c].ctypes.data
-            for part in range(count):
-                source = partial[part, f * TAPS * row + c :].ctypes.data
-                pack_panel_transposed(taps, source, row, depth, TAPS, like)
-                blend_rows(target, TAPS, taps, panel, depth, TAPS, scale, keep if part == 0 else like)
+            for tap in range(0, TAPS, panel):
+                depth, some = min(DEPTH, inputs - c), min(panel, TAPS - tap)
+                target = dw[f, c].ctypes.data + tap * size
+                for part in range(count):
+                    source = partial[part, (f * TAPS + tap) * row + c :].ctypes.data
+                    pack_panel_transposed(taps, source, row, depth, some, like)
+                    blend_rows(target, TAPS, taps, panel, depth, some, scale, keep if part == 0 else like)
         if db.size > 0:
             total = like * 0
             for part in range(count):
@@ -241,7 +243,8 @@ def _tiled(dw, db, x, dz, room, partial, spec, blend):
 def _cases(random, dtype):
     for samples, channels, filters, height, width, padding in [
         (1, 1, 1, 2, 3, (1, 1)),
-        (2, 3, 2, 4, 3, (0, 2)),
+        (2, 1, 2, 4, 3, (0, 2)),
+        (3, 2, 1, 5, 4, (1, 0)),
         (3, 17, 35, 5, 7, (1, 1)),
         (40, 33, 16, 8, 8, (0, 2)),
         (5, 40, 70, 14, 9, (2, 0)),

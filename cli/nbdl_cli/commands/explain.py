@@ -70,8 +70,8 @@ def _draw(out, experiment, training, rows, fused):
         )
     if any(call.kernel.name == "winograd" for call in training.calls):
         out.print(
-            " winograd is a convolution with filters of 3 × 3 by Winograd's F(4×4, 3×3): 36 products where the windows take"
-            " 144, and sums that differ in their last digits. Its FLOPs are those it does."
+            " winograd and winograd_weights are convolutions with filters of 3 × 3 by Winograd's F(4×4, 3×3): 36 products where"
+            " the windows take 144, and sums that differ in their last digits. Their FLOPs are those they do."
         )
     if any(call.kernel.name == "to_samples_last" for call in training.calls):
         out.print(
