@@ -9,6 +9,7 @@ import hashlib
 import pickle
 import time
 import types as python_types
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -140,25 +141,42 @@ class Kernel:
             return Call(self, variant, launcher(self, arguments), arguments, label)
         if variant not in VARIANTS:
             raise NbdlError(f"backend {backend!r} is unknown; choose auto, {', '.join(VARIANTS)}.")
-        return Call(self, variant, self._compiled(variant, arguments, announce), arguments, label)
+        return Call(self, variant, self.compiled(variant, self.types(arguments), announce), arguments, label)
 
-    def _compiled(self, variant: str, arguments: tuple, announce) -> Callable:
+    def types(self, arguments: tuple) -> tuple:
+        """Numba's types of the arguments of a call."""
+        return tuple(numba.typeof(argument) for argument in arguments)
+
+    def elements(self, types: tuple) -> list[np.dtype]:
+        """The types of floating-point numbers in the arrays of a call."""
+        found = {numba.np.numpy_support.as_dtype(t.dtype) for t in types if isinstance(t, numba.types.Array)}
+        return sorted(dtype for dtype in found if dtype.kind == "f")
+
+    def is_missing(self, variant: str, types: tuple) -> bool:
+        """Whether neither this process nor the disk cache has that variant, where there is one that could."""
+        dispatcher = self._dispatcher(variant)
+        return types not in dispatcher.overloads and is_missing(dispatcher, types)
+
+    def compiled(self, variant: str, types: tuple, announce: Callable[[str], None] | None = None) -> Callable:
+        """The machine code of a variant for arguments of those types, compiled or loaded if need be."""
         from nbdl.kernels import shared
 
-        signature = tuple(numba.typeof(a) for a in arguments)
+        dispatcher = self._dispatcher(variant)
+        if types not in dispatcher.overloads:
+            numba.get_num_threads()  # starts the threading layer, whose symbols parallel code links to
+            for element in self.elements(types):
+                shared.publish(element, shared.needed(self.blocks), announce)
+            compile_(dispatcher, types, self.name, variant, announce)
+        # The entry point skips Numba's look-up of the types, which binding has already settled.
+        return dispatcher.overloads[types].entry_point
+
+    def _dispatcher(self, variant: str) -> Any:
         if variant not in self._dispatchers:
             body = twin(self.cpu, f"{self.name}_{variant}", threads=_many if variant == "parallel" else _one)
             options: Any = {"parallel": variant == "parallel", "fastmath": FASTMATH, "error_model": "numpy"}
             self._dispatchers[variant] = numba.njit(**options)(body)
             cache_on_disk(self._dispatchers[variant])
-        dispatcher = self._dispatchers[variant]
-        if signature not in dispatcher.overloads:
-            numba.get_num_threads()  # starts the threading layer, whose symbols parallel code links to
-            for element in {np.dtype(a.dtype) for a in arguments if isinstance(a, np.ndarray) and a.dtype.kind == "f"}:
-                shared.publish(element, self.blocks, announce)
-            compile_(dispatcher, signature, self.name, variant, announce)
-        # The entry point skips Numba's look-up of the types, which binding has already settled.
-        return dispatcher.overloads[signature].entry_point
+        return self._dispatchers[variant]
 
 
 def machine_code(call: Call) -> tuple[Any, int]:
@@ -218,11 +236,11 @@ def cache_folder(compiled) -> Path | None:
 def compile_(compiled, signature, name: str, variant: str, announce=None) -> None:
     """Compile a dispatcher or C function for one signature, or load it from the disk cache, and record what it took."""
     start = time.perf_counter()
-    stored = _is_stored(compiled, signature)
+    stored = is_stored(compiled, signature)
     if not stored and announce is not None:
         announce(f"{name} ({variant})")
     build = (lambda: compiled.compile(signature)) if hasattr(compiled, "overloads") else compiled.compile
-    with _one_filler(cache_folder(compiled)):
+    with _one_filler(compiled):
         try:
             build()
         except (OSError, EOFError, pickle.UnpicklingError):  # a full, read-only or damaged cache: run without it
@@ -231,7 +249,8 @@ def compile_(compiled, signature, name: str, variant: str, announce=None) -> Non
     compilations.append(Compilation(name, variant, time.perf_counter() - start, stored))
 
 
-def _is_stored(compiled, signature) -> bool:
+def is_stored(compiled, signature) -> bool:
+    """Whether the disk cache has the machine code of a dispatcher or C function for one signature."""
     context = compiled.targetctx if hasattr(compiled, "targetctx") else compiled._targetdescr.target_context
     try:
         key = compiled._cache._index_key(signature, context.codegen())
@@ -240,9 +259,15 @@ def _is_stored(compiled, signature) -> bool:
         return False
 
 
+def is_missing(compiled, signature) -> bool:
+    """Whether the disk cache could have that machine code, but has not."""
+    return cache_folder(compiled) is not None and not is_stored(compiled, signature)
+
+
 @contextmanager
-def _one_filler(folder: Path | None):
-    """Let one process at a time fill a cache folder: Numba's index can lose or tear entries when two write at once."""
+def _one_filler(compiled):
+    """Let one process at a time compile a function: the others wait and load it; Numba's index would tear or lose entries."""
+    folder = cache_folder(compiled)
     if folder is None:
         yield
         return
@@ -251,7 +276,8 @@ def _one_filler(folder: Path | None):
 
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / "nbdl.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            # One byte of the file for each function.
+            fcntl.lockf(lock, fcntl.LOCK_EX, 1, zlib.crc32(compiled._cache._cache_file._index_name.encode()))
             yield
     except (ImportError, OSError):
         yield

@@ -13,6 +13,7 @@ import numpy as np
 
 from nbdl.arena import Arena
 from nbdl.arrangement import arranged
+from nbdl.compiling import compile_ahead
 from nbdl.errors import NbdlError
 from nbdl.kernel import Call, Kernel
 from nbdl.kernels.gather import gather, gather_lengths
@@ -196,16 +197,16 @@ class Program:
             lengths = to_device(lengths)
         self.labels = labels
         arguments = memory["x"].reshape(batch, -1), labels, inputs, targets, order, position, data.offset, data.scale
-        self.gather = [self._bind(gather, arguments, "data")]
+        gathering: list[tuple] = [(gather, arguments, "data")]
         if data.lengths is not None:
             theirs = data.lengths_on_device if backend == "cuda" else data.lengths
-            self.gather.append(self._bind(gather_lengths, (lengths, theirs, order, position), "data"))
+            gathering.append((gather_lengths, (lengths, theirs, order, position), "data"))
 
         parameters = parameters if parameters is not None else model.parameters
         buffers = buffers if buffers is not None else model.buffers
         views = self._views(parameters, buffers, gradients, training, input_gradient, counter, blend, lengths)
-        self.forward = [
-            self._bind(kernel, arguments, place.name)
+        forward = [
+            (kernel, arguments, place.name)
             for place, v in zip(self._places, views, strict=True)
             if not place.layer.is_view(training)
             for kernel, arguments in place.layer.forward(v)
@@ -214,16 +215,16 @@ class Program:
         flat = self.outputs.reshape(batch * steps, -1)
         target = labels.reshape(-1) if loss.takes_classes else labels
         dz = (views[-1].dy if training else memory["dz"]).reshape(batch * steps, -1)
-        measured = memory["loss"], memory["losses"], dz, flat, target, *loss.numbers
-        self.loss = [self._bind(loss.kernel, measured, "loss")]
-        self.backward: list[Call] = []
-        if training:
-            self.backward = [
-                self._bind(kernel, arguments, place.name)
-                for place, v in zip(reversed(self._places), reversed(views), strict=True)
-                if not place.layer.is_view(training)
-                for kernel, arguments in place.layer.backward(v)
-            ]
+        measuring = [(loss.kernel, (memory["loss"], memory["losses"], dz, flat, target, *loss.numbers), "loss")]
+        backward = [
+            (kernel, arguments, place.name)
+            for place, v in zip(reversed(self._places), reversed(views), strict=True)
+            if training and not place.layer.is_view(training)
+            for kernel, arguments in place.layer.backward(v)
+        ]
+        parts = gathering, forward, measuring, backward
+        compile_ahead(backend, [(kernel, arguments) for part in parts for kernel, arguments, _ in part], announce)
+        self.gather, self.forward, self.loss, self.backward = ([self._bind(*call) for call in part] for part in parts)
         self._views_of_layers = {v.number: v for v in views}
 
     @property

@@ -7,6 +7,7 @@ mean over the batch, so one learning rate means the same for all three.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -142,7 +143,6 @@ class Training:
         if self._on_device:
             self._move_to_device()
         self._programs: dict[int, tuple[linking.Step, Any, Program]] = {}
-        self._update = self._bind_update()
         self._steps(self.batch)
         if n % self.batch:
             self._steps(n % self.batch)
@@ -174,7 +174,9 @@ class Training:
         """The buffers where training changes them, as `parameters`."""
         return self._buffers if self._on_device else self.model.buffers
 
-    def _bind_update(self) -> list[Call]:
+    @cached_property
+    def _update(self) -> list[Call]:
+        """The calls that move the parameters, bound after the first program, which compiles many kernels at once."""
         if self._fused:
             return []
         w, g = self.parameters.flat, self.gradients.flat

@@ -3,6 +3,8 @@
 A kernel that swallowed the tiles would compile them again, in every variant: seconds instead of milliseconds.
 """
 
+from collections.abc import Iterable
+
 import llvmlite.binding as llvm
 import numba
 import numpy as np
@@ -10,6 +12,7 @@ from numba import types
 from numba.core.ccallback import CFunc
 from numba.extending import overload
 
+from nbdl import kernel
 from nbdl.kernel import cache_on_disk, compile_, twin
 from nbdl.kernels.tile import SIMD
 
@@ -47,16 +50,35 @@ def external(name: str, element: types.Type):
     return types.ExternalFunction(f"nbdl_{name}_{element}_{SIMD}", _signature(name, element))
 
 
-def publish(dtype: np.dtype, named: tuple[str, ...] = (), announce=None) -> None:
-    """Compile the blocks that a kernel needs for one element type (or load them) and make their symbols known to LLVM."""
+def needed(named: tuple[str, ...]) -> list[str]:
+    """The blocks that a kernel needs which names those: they and all that are for kernels everywhere, in order."""
     if SIMD == "plain":
-        return
-    element = numba.from_dtype(dtype)
-    for name, (body, _, _, everywhere) in _blocks.items():
-        if (everywhere or name in named) and (name, dtype) not in _published:
-            signature = _signature(name, element)
-            compiled = CFunc(twin(body, f"{name}_{element}"), (signature.args, signature.return_type), {}, {})
-            cache_on_disk(compiled)
-            compile_(compiled, signature, f"{name} tiles", str(element), announce)
-            llvm.add_symbol(external(name, element).symbol, compiled.address)
+        return []
+    return [name for name, (_, _, _, everywhere) in _blocks.items() if everywhere or name in named]
+
+
+def publish(dtype: np.dtype, names: Iterable[str], announce=None) -> None:
+    """Compile blocks for one element type (or load them) and make their symbols known to LLVM.
+
+    Those that are not for kernels everywhere may call those that are, which must stand before them.
+    """
+    for name in names:
+        if (name, dtype) not in _published:
+            compiled, signature = _block(name, dtype)
+            compile_(compiled, signature, f"{name} tiles", dtype.name, announce)
+            llvm.add_symbol(external(name, numba.from_dtype(dtype)).symbol, compiled.address)
             _published[name, dtype] = compiled
+
+
+def is_missing(name: str, dtype: np.dtype) -> bool:
+    """Whether neither this process nor the disk cache has a block, where there is one that could."""
+    return (name, dtype) not in _published and kernel.is_missing(*_block(name, dtype))
+
+
+def _block(name: str, dtype: np.dtype) -> tuple[CFunc, types.Type]:
+    """A block that can be compiled or loaded, and its signature."""
+    element = numba.from_dtype(dtype)
+    signature = _signature(name, element)
+    compiled = CFunc(twin(_blocks[name][0], f"{name}_{element}"), (signature.args, signature.return_type), {}, {})
+    cache_on_disk(compiled)
+    return compiled, signature
