@@ -86,17 +86,7 @@ def _run(jobs: list[Job], count: int, announce: Callable[[str], None]) -> None:
     start, left, done = time.perf_counter(), list(jobs), set[Job]()
     found: list[tuple[Job, float]] = []
     changed, events = threading.Condition(), queue.SimpleQueue[str | None]()
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        )
-        for _ in range(count)
-    ]
+    workers: list[subprocess.Popen] = []
 
     def following() -> Job | None:
         """The next job whose blocks are there, as soon as there is one."""
@@ -126,10 +116,12 @@ def _run(jobs: list[Job], count: int, announce: Callable[[str], None]) -> None:
         finally:
             events.put(None)
 
-    feeders = [threading.Thread(target=feed, args=[worker], daemon=True) for worker in workers]
+    feeders: list[threading.Thread] = []
     try:
-        for feeder in feeders:
-            feeder.start()
+        for _ in range(count):
+            workers.append(_start())
+            feeders.append(threading.Thread(target=feed, args=[workers[-1]], daemon=True))
+            feeders[-1].start()
         working = count
         while working:
             event = events.get()
@@ -137,18 +129,30 @@ def _run(jobs: list[Job], count: int, announce: Callable[[str], None]) -> None:
                 working -= 1
             else:
                 announce(event)
+    except OSError:
+        pass  # no process can be started here
     finally:
         with changed:
             left.clear()
             changed.notify_all()
         for worker in workers:
             worker.kill()
-        for worker, feeder in zip(workers, feeders, strict=True):
+        for feeder in feeders:
             feeder.join()
+        for worker in workers:
             worker.communicate()
     # They overlap: what is recorded adds up to the time that passed.
     share = (time.perf_counter() - start) / max(sum(seconds for _, seconds in found), 1e-9)
     compilations.extend(Compilation(*job.title, seconds * share, False) for job, seconds in found)
+
+
+def _start() -> subprocess.Popen:
+    """A process that compiles what it is told, with the modules and the settings of this one."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment
+    )
 
 
 def work() -> None:
