@@ -13,15 +13,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from nbdl import kernel
 from nbdl.kernel import Compilation, Kernel, compilations, registry
 from nbdl.kernels import shared
 
 FEWEST = 4  # kernels that are not yet there, from which on it is worth starting other processes
 MOST = 8  # processes: each takes some 150 MB
+
+Built = TypeVar("Built")
 
 WORKER = "from nbdl.compiling import work; work()"
 
@@ -47,38 +50,44 @@ class Job(NamedTuple):
         return len(registry[self.name].cpu.__code__.co_code) * (2 if self.variant == "parallel" else 1)
 
 
-def compile_ahead(backend: str, calls: Sequence[tuple[Kernel, tuple]], announce: Callable[[str], None] | None) -> None:
-    """Fill the disk cache with what these calls need, if that is much and there are cores for it; else do nothing.
+def at_once(build: Callable[[], Built], announce: Callable[[str], None] | None = None) -> Built:
+    """build(), with the kernels that are bound in it compiled at once, if they are many and there are cores for them.
 
+    Where kernels are missing it runs twice: the first time they are only noted, and what it gives is thrown away.
     Whatever goes wrong in the other processes is left to `Kernel.bind`, which compiles what it does not find.
     """
     count = min(MOST, _cores())
-    if count < 2 or backend in ("numpy", "cuda") or multiprocessing.parent_process() is not None:
-        return
-    jobs = _missing(backend, calls)
+    if count < 2 or multiprocessing.parent_process() is not None or kernel.planned is not None:
+        return build()
+    kernel.planned = []
+    try:
+        built, jobs = build(), _jobs(kernel.planned)
+    finally:
+        kernel.planned = None
+    if not jobs:
+        return built
+    del built
     if len(jobs) >= FEWEST:
         _run(jobs, min(count, len(jobs)), announce or (lambda name: None))
+    return build()
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _missing(backend: str, calls: Sequence[tuple[Kernel, tuple]]) -> list[Job]:
+def _jobs(planned: Sequence[tuple[Kernel, str, Any]]) -> list[Job]:
     """Blocks first, then kernels, the longest first."""
     blocks: dict[tuple[str, np.dtype], Job] = {}
     kernels: dict[tuple, Job] = {}
-    for kernel, arguments in calls:
-        variant, types = kernel.choose(backend, *arguments), kernel.types(arguments)
-        if variant not in ("serial", "parallel") or not kernel.is_missing(variant, types):
-            continue
+    for wanted, variant, types in planned:
         needs: list[Job] = []
-        for element in kernel.elements(types):
-            for name in shared.needed(kernel.blocks):
+        for element in wanted.elements(types):
+            for name in shared.needed(wanted.blocks):
                 if (name, element) in blocks or shared.is_missing(name, element):
                     everywhere = () if name in shared.needed(()) else tuple(job for job in needs if not job.needs)
                     needs.append(blocks.setdefault((name, element), Job(name, "", element, everywhere)))
-        kernels[kernel.name, variant, types] = Job(kernel.name, variant, types, tuple(needs))
+        kernels[wanted.name, variant, types] = Job(wanted.name, variant, types, tuple(needs))
     return [*blocks.values(), *sorted(kernels.values(), key=lambda job: -job.weight)]
 
 

@@ -48,6 +48,10 @@ class Compilation:
 
 compilations: list[Compilation] = []
 
+planned: list[tuple["Kernel", str, tuple]] | None = (
+    None  # where it is a list, `bind` notes there what it should compile
+)
+
 
 cuda: Any = None  # in CUDA bodies: `nbdl.cuda` puts numba.cuda in its place, so that nothing else need import it
 
@@ -141,14 +145,14 @@ class Kernel:
             return Call(self, variant, launcher(self, arguments), arguments, label)
         if variant not in VARIANTS:
             raise NbdlError(f"backend {backend!r} is unknown; choose auto, {', '.join(VARIANTS)}.")
-        return Call(self, variant, self.compiled(variant, self.types(arguments), announce), arguments, label)
-
-    def types(self, arguments: tuple) -> tuple:
-        """Numba's types of the arguments of a call."""
-        return tuple(numba.typeof(argument) for argument in arguments)
+        types = tuple(numba.typeof(argument) for argument in arguments)
+        if planned is not None and self.is_missing(variant, types):
+            planned.append((self, variant, types))
+            return Call(self, variant, _not_yet, arguments, label)
+        return Call(self, variant, self.compiled(variant, types, announce), arguments, label)
 
     def elements(self, types: tuple) -> list[np.dtype]:
-        """The types of floating-point numbers in the arrays of a call."""
+        """The types of floating-point numbers in the arrays of a call, from Numba's types of its arguments."""
         found = {numba.np.numpy_support.as_dtype(t.dtype) for t in types if isinstance(t, numba.types.Array)}
         return sorted(dtype for dtype in found if dtype.kind == "f")
 
@@ -177,6 +181,10 @@ class Kernel:
             self._dispatchers[variant] = numba.njit(**options)(body)
             cache_on_disk(self._dispatchers[variant])
         return self._dispatchers[variant]
+
+
+def _not_yet(*arguments):
+    raise NotImplementedError("this call was only planned; bind it again")
 
 
 def machine_code(call: Call) -> tuple[Any, int]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from nbdl.arena import Arena
 from nbdl.arrangement import arranged
-from nbdl.compiling import compile_ahead
+from nbdl.compiling import at_once
 from nbdl.errors import NbdlError
 from nbdl.kernel import Call, Kernel
 from nbdl.kernels.gather import gather, gather_lengths
@@ -223,8 +223,9 @@ class Program:
             for kernel, arguments in place.layer.backward(v)
         ]
         parts = gathering, forward, measuring, backward
-        compile_ahead(backend, [(kernel, arguments) for part in parts for kernel, arguments, _ in part], announce)
-        self.gather, self.forward, self.loss, self.backward = ([self._bind(*call) for call in part] for part in parts)
+        self.gather, self.forward, self.loss, self.backward = at_once(
+            lambda: [[self._bind(*call) for call in part] for part in parts], announce
+        )
         self._views_of_layers = {v.number: v for v in views}
 
     @property

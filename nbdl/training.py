@@ -7,7 +7,6 @@ mean over the batch, so one learning rate means the same for all three.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from nbdl import linking
 from nbdl.arena import Arena, check_memory
+from nbdl.compiling import at_once
 from nbdl.errors import NbdlError
 from nbdl.kernel import Call
 from nbdl.kernels.clip import chunks, clip_by_global_norm
@@ -142,10 +142,15 @@ class Training:
         self._on_device = backend == "cuda"
         if self._on_device:
             self._move_to_device()
+        at_once(self._bind, announce)
+
+    def _bind(self) -> None:
+        """The calls of the update and of all steps."""
         self._programs: dict[int, tuple[linking.Step, Any, Program]] = {}
+        self._update = self._bind_update()
         self._steps(self.batch)
-        if n % self.batch:
-            self._steps(n % self.batch)
+        if self.samples % self.batch:
+            self._steps(self.samples % self.batch)
 
     def _like(self, pattern: Arena, what: str) -> Arena:
         arena = Arena(self.model.dtype, f"{what} of this network")
@@ -174,9 +179,7 @@ class Training:
         """The buffers where training changes them, as `parameters`."""
         return self._buffers if self._on_device else self.model.buffers
 
-    @cached_property
-    def _update(self) -> list[Call]:
-        """The calls that move the parameters, bound after the first program, which compiles many kernels at once."""
+    def _bind_update(self) -> list[Call]:
         if self._fused:
             return []
         w, g = self.parameters.flat, self.gradients.flat

@@ -119,17 +119,13 @@ class Run:
 
     def _prepare(self, checkpoint) -> None:
         from nbdl import EarlyStopping
+        from nbdl.compiling import at_once
         from nbdl.kernel import compilations
 
         start = time.perf_counter()
         first = len(compilations)
         with compiling(self.err, self.talks) as announce:
-            self.training = self.experiment.training(self.model, announce)
-            data = self.experiment.dataset
-            self.validation = (
-                self.experiment.evaluation(self.model, data.validation, announce) if len(data.validation) else None
-            )
-            self.testing = self.experiment.evaluation(self.model, data.test, announce) if len(data.test) else None
+            self.training, self.validation, self.testing = at_once(lambda: self._bound(announce), announce)
         self.compile_seconds = time.perf_counter() - start
         compiled = [c for c in compilations[first:] if not c.cached]
         self.stopping = EarlyStopping(self.patience) if self.patience else None
@@ -148,6 +144,13 @@ class Run:
             self.out.print(report.model_table(self.model, self.training))
             if checkpoint:
                 self.out.print(f" resumed after {self.training.updates} updates", style="dim")
+
+    def _bound(self, announce):
+        """The training and the evaluations on the two other splits, where they hold something."""
+        data, experiment = self.experiment.dataset, self.experiment
+        splits = data.validation, data.test
+        evaluations = (experiment.evaluation(self.model, split, announce) if len(split) else None for split in splits)
+        return experiment.training(self.model, announce), *evaluations
 
     # -- during ------------------------------------------------------------------------------------------------------
 
