@@ -17,8 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from nbdl import kernel
-from nbdl.kernel import Compilation, Kernel, compilations, registry
+from nbdl.kernel import Compilation, Kernel, compilations, planned, registry
 from nbdl.kernels import shared
 
 FEWEST = 4  # kernels that are not yet there, from which on it is worth starting other processes
@@ -57,13 +56,14 @@ def at_once(build: Callable[[], Built], announce: Callable[[str], None] | None =
     Whatever goes wrong in the other processes is left to `Kernel.bind`, which compiles what it does not find.
     """
     count = min(MOST, _cores())
-    if count < 2 or multiprocessing.parent_process() is not None or kernel.planned is not None:
+    if count < 2 or multiprocessing.parent_process() is not None or planned.get() is not None:
         return build()
-    kernel.planned = []
+    plan: list = []
+    before = planned.set(plan)
     try:
-        built, jobs = build(), _jobs(kernel.planned)
+        built, jobs = build(), _jobs(plan)
     finally:
-        kernel.planned = None
+        planned.reset(before)
     if not jobs:
         return built
     del built
@@ -76,24 +76,24 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _jobs(planned: Sequence[tuple[Kernel, str, Any]]) -> list[Job]:
+def _jobs(plan: Sequence[tuple[Kernel, str, Any]]) -> list[Job]:
     """Blocks first, then kernels, the longest first."""
     blocks: dict[tuple[str, np.dtype], Job] = {}
     kernels: dict[tuple, Job] = {}
-    for wanted, variant, types in planned:
+    for kernel, variant, types in plan:
         needs: list[Job] = []
-        for element in wanted.elements(types):
-            for name in shared.needed(wanted.blocks):
+        for element in kernel.elements(types):
+            for name in shared.needed(kernel.blocks):
                 if (name, element) in blocks or shared.is_missing(name, element):
                     everywhere = () if name in shared.needed(()) else tuple(job for job in needs if not job.needs)
                     needs.append(blocks.setdefault((name, element), Job(name, "", element, everywhere)))
-        kernels[wanted.name, variant, types] = Job(wanted.name, variant, types, tuple(needs))
+        kernels[kernel.name, variant, types] = Job(kernel.name, variant, types, tuple(needs))
     return [*blocks.values(), *sorted(kernels.values(), key=lambda job: -job.weight)]
 
 
 def _run(jobs: list[Job], count: int, announce: Callable[[str], None]) -> None:
     start, left, done = time.perf_counter(), list(jobs), set[Job]()
-    found: list[tuple[Job, float]] = []
+    total, found = len(jobs), list[tuple[Job, float]]()
     changed, events = threading.Condition(), queue.SimpleQueue[str | None]()
     workers: list[subprocess.Popen] = []
 
@@ -131,13 +131,14 @@ def _run(jobs: list[Job], count: int, announce: Callable[[str], None]) -> None:
             workers.append(_start())
             feeders.append(threading.Thread(target=feed, args=[workers[-1]], daemon=True))
             feeders[-1].start()
-        working = count
+        working, begun = count, 0
         while working:
             event = events.get()
             if event is None:
                 working -= 1
             else:
-                announce(event)
+                begun += 1
+                announce(f"{event}, {begun} of {total}")
     except OSError:
         pass  # no process can be started here
     finally:

@@ -12,6 +12,7 @@ import types as python_types
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,9 +49,8 @@ class Compilation:
 
 compilations: list[Compilation] = []
 
-planned: list[tuple["Kernel", str, tuple]] | None = (
-    None  # where it is a list, `bind` notes there what it should compile
-)
+# Where this holds a list, `bind` only notes there what it should compile: (kernel, variant, types of the arguments).
+planned: ContextVar[list[tuple["Kernel", str, tuple]] | None] = ContextVar("planned", default=None)
 
 
 cuda: Any = None  # in CUDA bodies: `nbdl.cuda` puts numba.cuda in its place, so that nothing else need import it
@@ -146,8 +146,9 @@ class Kernel:
         if variant not in VARIANTS:
             raise NbdlError(f"backend {backend!r} is unknown; choose auto, {', '.join(VARIANTS)}.")
         types = tuple(numba.typeof(argument) for argument in arguments)
-        if planned is not None and self.is_missing(variant, types):
-            planned.append((self, variant, types))
+        plan = planned.get()
+        if plan is not None and self.is_missing(variant, types):
+            plan.append((self, variant, types))
             return Call(self, variant, _not_yet, arguments, label)
         return Call(self, variant, self.compiled(variant, types, announce), arguments, label)
 

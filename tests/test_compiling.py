@@ -72,6 +72,36 @@ def test_what_others_fail_to_compile_is_compiled_here(first, tmp_path, case):
     assert "dense_forward serial" in found["compiled"]
 
 
+THREADS = """
+import threading
+import numpy as np
+from nbdl import compiling
+from nbdl.kernels.updates import sgd
+
+compiling._cores = lambda: 2
+a, bound = np.ones(2, np.float32), []
+
+def bind():
+    bound.append(sgd.bind("serial", a, a.copy(), np.ones(2, np.float32)))
+
+def build():
+    thread = threading.Thread(target=bind)
+    thread.start()
+    thread.join()
+    bind()
+
+compiling.at_once(build)
+print(*(call.run.__name__ for call in bound))
+"""
+
+
+def test_only_the_thread_that_plans_does_not_bind(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, timeout=100, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "_not_yet" not in done.stdout and len(done.stdout.split()) == 2
+
+
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="looks for what is left of a group of processes")
 def test_ctrl_c_leaves_no_process_behind(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}

@@ -13,7 +13,7 @@ def compiling(err: Console, talks: bool) -> Iterator[Callable[[str], None] | Non
         yield None
     elif err.is_terminal:
         with err.status("preparing", spinner="dots") as status:
-            yield lambda name: status.update(f"compiling {name} for this processor (once)")
+            yield lambda name: status.update(f"compiling (once): {name}")
     else:
         told: list[str] = []
 

@@ -41,7 +41,7 @@ class Screen:
             self.live.__exit__(*error)
 
     def announce(self, kernel: str) -> None:
-        self.compiling = f"compiling {kernel} for this processor (once)"
+        self.compiling = f"compiling (once): {kernel}"
         self._draw()
 
     def __call__(self, outcome: "Outcome") -> None:
