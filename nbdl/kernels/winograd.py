@@ -47,9 +47,8 @@ from nbdl.kernels.winograd_tiles import (
     whole_panels,
 )
 
-OWN = (
-    1 << 20
-)  # numbers of turned weights of which every thread makes its own: it takes longer to get them from another core
+# Turned weights of so many numbers every thread makes for itself: it takes longer to get them from another core.
+OWN = 1 << 20
 
 
 @register_jitable
@@ -171,7 +170,7 @@ def _tiled(y, x, w, b, weights, room, spec, turned, activation):
     # Every thread has its tiles; where they are too few, several share them and have their filters.
     shares = min(threads(), panels)
     ways = max(1, min(threads() // shares, outputs // LEAST))
-    own = shares == 1 or of_weights <= OWN
+    own = shares * of_weights <= weights.size
     if not own:
         for f in prange(outputs):
             for part in range(f * (row // panel), (f + 1) * (row // panel)):

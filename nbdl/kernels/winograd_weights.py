@@ -127,24 +127,9 @@ def _add_up(typingctx, sums, planes, plane, rows, count, like):
 
 
 def _part(
-    x,
-    inputs,
-    x_height,
-    x_width,
-    front,
-    side,
-    dz,
-    outputs,
-    filters,
-    height,
-    width,
-    room,
-    first,
-    behind,
-    partial,
-    bias,
+    x, inputs, x_height, x_width, front, side, dz, outputs, filters, height, width, room, first, behind, partial, bias,
     like,
-):
+):  # fmt: skip
     """Sum up the tiles `first` to `behind`, of all samples' tiles one after the other, for some of the filters.
 
     To `partial` go the gradients (filters, 9, whole panels of inputs), to `bias` those of the biases, each in a vector.
