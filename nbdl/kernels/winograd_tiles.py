@@ -48,9 +48,10 @@ def suits(samples: int, y, w, spec, turning=TURNING, share: float = 0.9) -> bool
     """
     filters, channels, *kernel = w.shape
     plain = kernel == [1, 3, 3] and spec[:3] == (1, 1, 1) and spec[6:] == (1, 1, 1, 1) and max(spec[3:6]) <= 2
-    if SIMD == "plain" or not plain:
+    depth, height, width = y.shape[2:]
+    if SIMD == "plain" or not plain or depth > 1:
         return False
-    (rows, columns), (height, width) = tiles_of(*y.shape[3:]), y.shape[3:]
+    rows, columns = tiles_of(height, width)
     products, (of_channel, of_filter, of_weight) = filters * channels, turning
     a_tile = PLACES * products + of_channel * max(filters, channels) + of_filter * min(filters, channels)
     windows = samples * 9 * height * width * products
