@@ -25,7 +25,7 @@ MOST = 8  # processes: each takes some 150 MB
 
 Built = TypeVar("Built")
 
-WORKER = "from nbdl.compiling import work; work()"
+WORKER = "import sys; sys.path[:] = {path!r}; from nbdl.compiling import work; work()"
 
 
 class Job(NamedTuple):
@@ -157,12 +157,9 @@ def _run(jobs: list[Job], count: int, announce: Callable[[str], None]) -> None:
 
 
 def _start() -> subprocess.Popen:
-    """A process that compiles what it is told, with the modules and the settings of this one."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment
-    )
+    """A process that compiles what it is told, from the very files of this one: the cache goes by their paths."""
+    pipe, code = subprocess.PIPE, WORKER.format(path=[path or os.getcwd() for path in sys.path])
+    return subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
 
 
 def work() -> None:

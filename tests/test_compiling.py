@@ -38,9 +38,13 @@ print(json.dumps({
 
 
 def train(folder, case):
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
-    command = [sys.executable, "-c", TRAINING, case]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
+    """What TRAINING prints, run where another `nbdl` lies in the working directory."""
+    environment, elsewhere = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}, folder / "elsewhere"
+    (elsewhere / "nbdl").mkdir(parents=True, exist_ok=True)
+    (elsewhere / "nbdl" / "__init__.py").write_text("raise SystemExit(1)")
+    (folder / "training.py").write_text(TRAINING)
+    command = [sys.executable, str(folder / "training.py"), case]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment, cwd=elsewhere)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return json.loads(done.stdout)
 
