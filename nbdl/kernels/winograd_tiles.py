@@ -32,11 +32,8 @@ PLACES = SIDE * SIDE
 P, Q = 0.5**0.5, 2**0.5  # P Q = 1 spares a product at each end of a line
 FEWEST_LANES, MOST_LANES = (max(16, REGISTER_BYTES) // size for size in (8, 4))
 LEAST = 16  # filters that a thread has at least
-TURNING = (
-    800,
-    300,
-    600,
-)  # products that take as long as to turn a tile of a channel, one of a filter, a filter of a channel
+# Products that take as long as to turn a tile of a channel, one of a filter, and a filter of a channel.
+TURNING = 800, 300, 600
 TOGETHER = 4  # channels that are cut into tiles before the first is turned: what is just written is slow to read
 
 
@@ -147,6 +144,12 @@ def _both_sides(transform, values):
     return [transform(row) for row in zip(*columns, strict=True)]
 
 
+def _squares(e: _Emitter, source, place, side: int):
+    """Rows and columns of vectors: the numbers, `place` apart, of neighbouring squares of `side` x `side`."""
+    numbers = [e.load(e.at(source, e.builder.mul(place, e.index(k)))) for k in range(side * side)]
+    return [numbers[side * i : side * (i + 1)] for i in range(side)]
+
+
 def _turning(side: int, matrix: str):
     """A function that multiplies squares of `side` x `side` numbers by a matrix from both sides, vectors of squares at a time.
 
@@ -168,10 +171,7 @@ def _turning(side: int, matrix: str):
                 first = builder.mul(v, e.index(e.lanes))
                 theirs = e.at(source, builder.add(builder.mul(row, source_row), first))
                 ours = e.at(target, builder.add(builder.mul(row, target_row), first))
-                values = [
-                    [e.load(e.at(theirs, builder.mul(source_place, e.index(side * i + j)))) for j in range(side)]
-                    for i in range(side)
-                ]
+                values = _squares(e, theirs, source_place, side)
                 results = _both_sides(getattr(_Lines(e), matrix), values)
                 for k, value in enumerate(value for line in results for value in line):
                     e.store(value, e.at(ours, builder.mul(target_place, e.index(k))))
@@ -215,11 +215,8 @@ def turn_outputs(typingctx, target, row, products, place, vectors, bias, rectify
         def vector(v, _):
             first = builder.mul(v, e.index(e.lanes))
             source, ours = e.at(products, first), e.at(target, builder.mul(first, e.index(TILE)))
-            values = [
-                [e.load(e.at(source, builder.mul(place, e.index(SIDE * i + j)))) for j in range(SIDE)]
-                for i in range(SIDE)
-            ]
-            for i, line in enumerate(_both_sides(_Lines(e).outputs, values)):
+            values = _both_sides(_Lines(e).outputs, _squares(e, source, place, SIDE))
+            for i, line in enumerate(values):
                 line = [builder.fadd(value, added) for value in line]
                 line = [builder.select(builder.fcmp_ordered("<", value, floor), floor, value) for value in line]
                 first, last = zip(merge(e, line[0], line[2]), merge(e, line[1], line[3]), strict=True)

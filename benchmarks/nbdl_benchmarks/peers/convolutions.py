@@ -24,22 +24,20 @@ def build_nbdl(shape: list[int], kernel: str) -> Contender:
     y, dx, dw = np.zeros_like(dz), np.zeros_like(x), np.zeros_like(w)
     nothing, db = np.zeros(0, np.float32), np.zeros(s.filters, np.float32)
     room = {name: np.zeros((s.batch, size), np.float32) for name, size in rooms(y, x, w, spec).items()}
-    turned = np.zeros(turned_size(w, 1), np.float32)
+    turned, blend = np.zeros(turned_size(w, 1), np.float32), np.array([1, 0], np.float32)
     if kernel == "dW" and winograd_weights.suits_weights(s.batch, y, w, spec):
         partial = np.zeros((winograd_weights.parts(s.batch, y, w), winograd_weights.partial_size(w)), np.float32)
-        work = [np.zeros(winograd_weights.room_size(w), np.float32)]
-        blend = np.array([1, 0], np.float32)
-        call = winograd_weights.winograd_weights.bind("auto", dw, db, x, dz, *work, partial, spec, blend)
+        work = np.zeros(winograd_weights.room_size(w), np.float32)
+        call = winograd_weights.winograd_weights.bind("auto", dw, db, x, dz, work, partial, spec, blend)
         result = dw
     elif kernel == "dW":
         partial = np.zeros((parts(s.batch, w), partial_size(w)), np.float32)
-        blend = np.array([1, 0], np.float32)
         call = convolve_weights.bind("auto", dw, db, x, dz, room["stage"], partial, spec, blend)
         result = dw
     elif suits(s.batch, y, w, spec):
-        work = [np.zeros(size, np.float32) for size in winograd.rooms(s.batch, y, x, w).values()]
+        rooms_ = [np.zeros(size, np.float32) for size in winograd.rooms(s.batch, y, x, w).values()]
         result, given = (y, x) if kernel == "forward" else (dx, dz)
-        call = winograd.winograd.bind("auto", result, given, w, nothing, *work, spec, int(kernel == "dX"), 0)
+        call = winograd.winograd.bind("auto", result, given, w, nothing, *rooms_, spec, int(kernel == "dX"), 0)
     elif kernel == "forward":
         call = convolve.bind("auto", y, x, w, nothing, room["stage"], turned, spec, 0)
         result = y
